@@ -1,0 +1,144 @@
+"""Errors that name the parameter: what, where, found, expected, cure."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lite.core.trees import Flat, is_end, is_masked
+from jaxopt_lite.core.types import PyTree
+
+Problem = tuple[str, str]
+"""A path, and what is wrong there."""
+
+
+def fail(
+    head: str, problems: Iterable[Problem], cure: str, error: type[Exception]
+) -> NoReturn:
+    """Raises one error that lists every problem by path and says what to do."""
+    listed = [f"  {quote(path)}: {text}" for path, text in problems]
+    raise error("\n".join([head, *listed, cure]))
+
+
+def quote(path: str) -> str:
+    """A path as errors show it; the path of a bare array is empty."""
+    return repr(path) if path else "the parameter"
+
+
+def describe(x: Any) -> str:
+    """An array in few words: `float32[3,4]`."""
+    if x is None:
+        return "None"
+    if is_masked(x):
+        return "masked"
+    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+        return f"{x!r}, a {type(x).__name__}"
+    return f"{x.dtype}[{','.join(map(str, x.shape))}]"
+
+
+def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
+    """A tree taken apart in the order of `reference`, matched by path.
+
+    Raises:
+        ValueError: if one has a leaf that the other has not; all are named.
+    """
+    flat = Flat(tree)
+    if flat.structure == reference.structure:
+        return flat
+    if sorted(flat.paths) != sorted(reference.paths):
+        _raise_mismatch(where, what, flat.paths, reference.paths)
+    return flat.reordered(reference.paths)
+
+
+def shapes(where: str, what: str, found: Flat, expected: str, reference: Flat) -> None:
+    """Refuses leaves of other shapes than those of `reference`.
+
+    Raises:
+        ValueError: naming every such leaf.
+    """
+    problems = [
+        (reference.paths[i], f"{what} {describe(x)}, {expected} {describe(y)}")
+        for i, (x, y) in enumerate(zip(found.leaves, reference.leaves, strict=True))
+        if not is_end(x) and not is_end(y) and np.shape(x) != np.shape(y)
+    ]
+    if problems:
+        fail(
+            f"{where}: {plural(len(problems), f'{what} does', f'{what}s do')} "
+            f"not have the shape of the {expected}.",
+            problems,
+            f"Expected equal shapes: pass each {what} at the path of its {expected}.",
+            ValueError,
+        )
+
+
+def presence(
+    where: str, what: str, found: Flat, expected: str, reference: Flat
+) -> None:
+    """Refuses None where the other tree has an array.
+
+    Raises:
+        ValueError: naming every such leaf.
+    """
+    problems = [
+        (reference.paths[i], f"{what} {describe(x)}, {expected} {describe(y)}")
+        for i, (x, y) in enumerate(zip(found.leaves, reference.leaves, strict=True))
+        if (x is None) != (y is None) and not is_masked(x) and not is_masked(y)
+    ]
+    if problems:
+        fail(
+            f"{where}: {plural(len(problems), f'{what} stands', f'{what}s stand')} "
+            f"where the {expected} does not, or the other way round.",
+            problems,
+            "Expected an array in both or None in both: freeze a parameter that gets "
+            "no gradient with `partition` and `set_to_zero`.",
+            ValueError,
+        )
+
+
+def inexact(where: str, what: str, flat: Flat) -> None:
+    """Refuses leaves that are not floating-point or complex arrays.
+
+    Raises:
+        TypeError: naming every such leaf.
+    """
+    problems = [
+        (flat.paths[i], f"{what} {describe(x)}")
+        for i, x in enumerate(flat.leaves)
+        if not is_end(x) and not _is_inexact(x)
+    ]
+    if problems:
+        fail(
+            f"{where}: {plural(len(problems), f'{what} is', f'{what}s are')} "
+            f"not floating-point.",
+            problems,
+            "Expected floating-point or complex arrays: filter such leaves out, or "
+            "freeze them with `partition` and `set_to_zero`.",
+            TypeError,
+        )
+
+
+def _is_inexact(x: Any) -> bool:
+    if isinstance(x, float | complex):
+        return True
+    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.inexact)
+
+
+def _raise_mismatch(
+    where: str, what: str, found: Sequence[str], expected: Sequence[str]
+) -> NoReturn:
+    """Says which paths one tree has and the other has not."""
+    missing = [(path, f"missing in {what}") for path in expected if path not in found]
+    surplus = [(path, f"only in {what}") for path in found if path not in expected]
+    fail(
+        f"{where}: the tree of {what} does not match: "
+        f"{len(found)} leaves found, {len(expected)} expected.",
+        missing + surplus,
+        "Expected the same paths: pass gradients, state and parameters of one model.",
+        ValueError,
+    )
+
+
+def plural(n: int, one: str, many: str) -> str:
+    """`1 gradient is`, `2 gradients are`."""
+    return f"{n} {one if n == 1 else many}"

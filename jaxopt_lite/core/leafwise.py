@@ -1,0 +1,78 @@
+"""`leafwise`: a rule for one array becomes a transformation of trees."""
+
+from typing import Any
+
+from jaxopt_lite.core import lift
+from jaxopt_lite.core.lift import Link
+from jaxopt_lite.core.rule import Rule
+from jaxopt_lite.core.storage import Storage
+from jaxopt_lite.core.transformation import GradientTransformation
+from jaxopt_lite.core.types import Params, State, Updates
+
+
+class Leafwise(GradientTransformation):
+    """A rule, lifted to trees."""
+
+    rule: Rule
+    storage: Storage = Storage()
+
+    def parts(self) -> tuple[Link]:
+        return (Link(self.rule, self.storage),)
+
+    def init(self, params: Params) -> State:
+        (link,) = self.parts()
+        return lift.init(link, params)
+
+    def update(
+        self,
+        updates: Updates,
+        state: State,
+        params: Params | None = None,
+        **extra: Any,
+    ) -> tuple[Updates, State]:
+        updates, (state,) = lift.run(self.parts(), [state], updates, params, extra)
+        return updates, state
+
+    def __repr__(self) -> str:
+        return f"leafwise({self.rule!r})"
+
+
+def leafwise(rule: Rule, storage: Storage | None = None) -> GradientTransformation:
+    """Lifts a rule for one array to trees of parameters.
+
+    The lift owns what is no arithmetic: the step count (int32, saturating), arithmetic
+    in at least float32, updates in `result_type(gradient, parameter)` (in the
+    gradient's dtype where no parameters are given), slots whose structure, shape and
+    dtype never change, hyperparameters by path and by step, None and masked leaves,
+    one trace per (rule, shape, dtype), and errors that name the parameter.
+
+    Args:
+        rule: a `Rule` or `SharedRule`.
+        storage: in which dtype each slot is kept; by default that of the arithmetic.
+
+    Returns:
+        A transformation whose state is the rule's `State`, each slot one tree in the
+        shape of the parameters.
+
+    Raises:
+        TypeError: if `rule` is no rule; from `init` and `update`, if a parameter or
+            gradient is not floating-point.
+        ValueError: from `update`, if gradients, state and parameters do not agree, or
+            if `params` is missing where the rule reads it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> class Sign(jl.Rule):
+        ...     def emit(self, g, slots, p, step):
+        ...         return jnp.sign(g)
+        >>> tx = jl.leafwise(Sign())
+        >>> tx.update({"w": jnp.array([-2.0, 3.0])}, tx.init({"w": jnp.zeros(2)}))[0]
+        {'w': Array([-1.,  1.], dtype=float32)}
+    """
+    if not isinstance(rule, Rule):
+        raise TypeError(
+            f"leafwise: found {rule!r}, a {type(rule).__name__}; expected an instance of "
+            f"a subclass of `Rule`."
+        )
+    return Leafwise(rule, storage or Storage())

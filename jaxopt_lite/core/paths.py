@@ -1,0 +1,200 @@
+"""Hyperparameters, masks and labels that depend on a parameter's path."""
+
+import difflib
+import fnmatch
+import functools
+import re
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.trees import Flat, is_end, is_masked
+from jaxopt_lite.core.types import PyTree
+from jaxopt_lite.core.value import Value, short_repr
+
+
+class ByPath(Value):
+    """An ordered list of path patterns and what each stands for; see `by_path`."""
+
+    patterns: tuple[str, ...]
+    values: tuple[Any, ...]
+    strict: bool = False
+    name: str = ""
+
+    def __repr__(self) -> str:
+        if self.name:
+            return self.name
+        rules = ", ".join(
+            f"{pattern!r}: {short_repr(value)}"
+            for pattern, value in zip(self.patterns, self.values, strict=True)
+        )
+        return f"by_path({{{rules}}}{', strict=True' if self.strict else ''})"
+
+    def __call__(self, tree: PyTree) -> PyTree:
+        """The tree with each parameter replaced by the value of its path.
+
+        Raises:
+            TypeError: if called with a number, as a schedule would be.
+        """
+        if isinstance(tree, int | float) or getattr(tree, "shape", None) == ():
+            raise TypeError(
+                "by_path was called with a number, as a schedule is; expected a tree: "
+                "its values depend on the path of a parameter, not on the step."
+            )
+        flat = Flat(tree)
+        return flat.rebuild_bare(self.resolve("by_path", flat))
+
+    def choose(self, where: str, flat: Flat) -> list[int]:
+        """Which rule is the first to match each leaf; -1 where no parameter stands.
+
+        Raises:
+            ValueError: if no rule matches a parameter; all such paths are named.
+        """
+        chosen = [_first_match(self.patterns, path) for path in flat.paths]
+        uncovered = [
+            (path, "matches no pattern")
+            for path, i, leaf in zip(flat.paths, chosen, flat.leaves, strict=True)
+            if i < 0 and not is_end(leaf)
+        ]
+        if uncovered:
+            checks.fail(
+                f"{where}: by_path covers "
+                f"{len(flat.leaves) - len(uncovered)} of {len(flat.leaves)} parameters.",
+                uncovered,
+                f"Expected one of {', '.join(map(repr, self.patterns))} to match: add a "
+                f"pattern, or '*' as the last one.",
+                ValueError,
+            )
+        return chosen
+
+    def resolve(self, where: str, flat: Flat) -> list[Any]:
+        """The value of every leaf, None where no parameter stands."""
+        return [
+            None if is_end(leaf) else self.values[i]
+            for i, leaf in zip(self.choose(where, flat), flat.leaves, strict=True)
+        ]
+
+    def judge(self, where: str, flat: Flat) -> None:
+        """Warns of patterns that match nothing; with `strict`, refuses them.
+
+        Silent where the tree is empty or holds masked positions, since then only part
+        of the parameters is in sight, and in ready masks, which have a name.
+        """
+        if self.name or not flat.leaves or any(map(is_masked, flat.leaves)):
+            return
+        idle = [
+            pattern
+            for pattern in self.patterns
+            if not any(_matcher(pattern)(path) for path in flat.paths)
+        ]
+        if not idle:
+            return
+        text = "\n".join(
+            [
+                f"{where}: by_path has patterns that match no parameter.",
+                *(f"  {pattern!r}{_nearest(pattern, flat.paths)}" for pattern in idle),
+                "Expected each to match a path: correct it or take it out.",
+            ]
+        )
+        if self.strict:
+            raise ValueError(text)
+        warnings.warn(text, UserWarning, stacklevel=2)
+
+
+def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
+    r"""A hyperparameter, mask or label that depends on a parameter's path.
+
+    Paths are the same in every framework: `encoder/layers/0/attn/kernel`. The first
+    pattern that matches wins:
+
+    - a pattern with `*`, `?`, `[` or `/` is a glob over the whole path, in which `*`
+      crosses `/`; case does not matter;
+    - a pattern without any of them matches one whole component: `bias` matches
+      `dense/bias`, not `dense/bias_scale`;
+    - `re:` and a regular expression matches where `re.search` finds it.
+
+    Args:
+        rules: from pattern to number, array, schedule (as a hyperparameter), bool (as
+            a mask), or label (in `partition`), in order.
+        strict: whether a pattern that matches no parameter is an error, not a warning.
+
+    Returns:
+        A value to give wherever a leaf rule takes a number, as a `mask`, or as the
+        labels of `partition`. It is also a function of a tree.
+
+    Raises:
+        ValueError: if `rules` is empty or a regular expression does not compile; where
+            it is used, if a parameter is covered by no pattern.
+        TypeError: if `rules` is no mapping, or a whole-tree number is given `by_path`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> rates = jl.by_path({"head/*": 1e-3, "bias": 0.0, "*": 1e-4})
+        >>> rates({"head": {"kernel": jnp.ones(2)}, "body": {"bias": jnp.ones(2)}})
+        {'body': {'bias': 0.0}, 'head': {'kernel': 0.001}}
+        >>> tx = jl.adamw(rates, weight_decay=jl.by_path({"bias": 0.0, "*": 0.01}))
+    """
+    if not isinstance(rules, Mapping):
+        raise TypeError(
+            f"by_path: found a {type(rules).__name__}; expected a dict from pattern to "
+            f"value, such as {{'*bias': 0.0, '*': 0.01}}."
+        )
+    if not rules:
+        raise ValueError(
+            "by_path: found no pattern; expected at least one, such as '*'."
+        )
+    for pattern in rules:
+        _matcher(pattern)
+    return ByPath(tuple(rules), tuple(rules.values()), strict)
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _first_match(patterns: tuple[str, ...], path: str) -> int:
+    for i, pattern in enumerate(patterns):
+        if _matcher(pattern)(path):
+            return i
+    return -1
+
+
+@functools.lru_cache(maxsize=1 << 12)
+def _matcher(pattern: str) -> Any:
+    if pattern.startswith("re:"):
+        return _regular_expression(pattern).search
+    if not any(c in pattern for c in "*?[/"):
+        pattern = f"(?:.*/)?{re.escape(pattern)}(?:/.*)?"
+    else:
+        pattern = fnmatch.translate(pattern)
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL).fullmatch
+
+
+def _regular_expression(pattern: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern.removeprefix("re:"))
+    except re.error as error:
+        raise ValueError(
+            f"by_path: the pattern {pattern!r} is no regular expression: {error}."
+        ) from error
+
+
+def _nearest(pattern: str, paths: Sequence[str]) -> str:
+    close = difflib.get_close_matches(pattern.removeprefix("re:"), paths, 1, 0.0)
+    return f"; the nearest path is {close[0]!r}" if close else ""
+
+
+weights_only = ByPath(
+    (
+        r"re:(?i)(^|/)(b|bias|biases|offset|beta|scale|gamma)$",
+        r"re:(?i)(^|/)[^/]*norm[^/]*(/|$)",
+        r"re:(?i)(^|/)(ln|bn|gn)[^/]*(/|$)",
+        "*",
+    ),
+    (False, False, False, True),
+    name="weights_only",
+)
+"""The usual mask of weight decay: all parameters but biases and norm scales.
+
+By path, so it holds whatever the rank: leaves named `b`, `bias`, `offset`, `scale`…,
+and everything in modules named `*norm*`, `ln*`, `bn*`, `gn*`.
+"""

@@ -1,0 +1,81 @@
+"""Masks and labels: one value per parameter, found by path."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import jax
+
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.trees import Flat, is_end
+from jaxopt_lite.core.value import Value
+
+
+class ByTree(Value):
+    """A tree of values, kept as a path and a value for each of its leaves."""
+
+    paths: tuple[str, ...]
+    values: tuple[Any, ...]
+
+    def resolve(self, where: str, flat: Flat) -> list[Any]:
+        """The value of every leaf: that of its own path, or of a subtree it is in.
+
+        Raises:
+            ValueError: if a parameter has none; all such paths are named.
+        """
+        known = dict(zip(self.paths, self.values, strict=True))
+        found = [_lookup(known, path) for path in flat.paths]
+        uncovered = [
+            (path, "not covered")
+            for path, value, leaf in zip(flat.paths, found, flat.leaves, strict=True)
+            if value is None and not is_end(leaf)
+        ]
+        if uncovered:
+            checks.fail(
+                f"{where}: a mask or tree of labels covers "
+                f"{len(flat.leaves) - len(uncovered)} of {len(flat.leaves)} parameters.",
+                uncovered,
+                f"Expected a value at each of them or above; found values at "
+                f"{', '.join(map(checks.quote, self.paths)) or 'no path'}.",
+                ValueError,
+            )
+        return found
+
+
+class ByFunction(Value):
+    """A function of the parameters that returns a tree of values."""
+
+    function: Callable[[Any], Any]
+
+    def resolve(self, where: str, flat: Flat) -> list[Any]:
+        """The value of every leaf, as the function's tree gives it."""
+        return as_selector(self.function(flat.tree)).resolve(where, flat)
+
+
+Selector: TypeAlias = ByPath | ByTree | ByFunction
+
+
+def as_selector(given: Any) -> Selector:
+    """A mask or labels in the form in which they are resolved by path.
+
+    What is a tree is taken as one, even if it can be called (an Equinox module can);
+    any other callable is a function of the parameters.
+    """
+    if isinstance(given, ByPath | ByTree | ByFunction):
+        return given
+    if callable(given) and jax.tree_util.all_leaves([given]):
+        return ByFunction(given)
+    flat = Flat(given)
+    kept = [
+        (k, v) for k, v in zip(flat.paths, flat.leaves, strict=True) if not is_end(v)
+    ]
+    return ByTree(tuple(k for k, _ in kept), tuple(v for _, v in kept))
+
+
+def _lookup(known: dict[str, Any], path: str) -> Any:
+    """The value of a path or of the nearest path above it."""
+    while path not in known:
+        if not path:
+            return None
+        path = path.rpartition("/")[0]
+    return known[path]

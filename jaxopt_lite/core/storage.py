@@ -1,0 +1,44 @@
+"""How slots are kept between steps."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxopt_lite.core.numerics import promote, real
+from jaxopt_lite.core.types import DTypeLike, Tensor
+from jaxopt_lite.core.value import Value
+
+
+class Storage(Value):
+    """The dtype of each slot that is not kept in the dtype of the arithmetic."""
+
+    dtypes: tuple[tuple[str, Any], ...] = ()
+
+    def dtype(self, slot: str, x: Tensor) -> Any:
+        """The dtype in which a slot is kept."""
+        return dict(self.dtypes).get(slot, x.dtype)
+
+
+def keep(**dtypes: DTypeLike | None) -> Storage:
+    """The storage that keeps each named slot in its dtype, where one is given."""
+    return Storage(
+        tuple((slot, jnp.dtype(d)) for slot, d in dtypes.items() if d is not None)
+    )
+
+
+def arithmetic_dtype(dtype: Any) -> Any:
+    """The dtype in which a leaf is computed: its own, at least float32."""
+    return promote(jnp.dtype(dtype), jnp.dtype(jnp.float32))
+
+
+def update_dtype(g: Any, p: Any) -> Any:
+    """The dtype in which an update comes back: the gradient's and parameter's joined."""
+    dtype = jnp.result_type(g)
+    return dtype if p is None else promote(dtype, jnp.result_type(p))
+
+
+def widen(x: Tensor, dtype: Any) -> Tensor:
+    """A stored slot in the dtype of the arithmetic, real where it is real."""
+    if not jnp.issubdtype(x.dtype, jnp.inexact):
+        return x
+    return x.astype(dtype if jnp.iscomplexobj(x) else real(dtype))

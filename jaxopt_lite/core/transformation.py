@@ -1,0 +1,209 @@
+"""The one idea: a gradient transformation is a value."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Self, cast
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lite.core import checks, trees
+from jaxopt_lite.core.types import Params, State, Updates
+from jaxopt_lite.core.value import Value
+
+
+class EmptyState(NamedTuple):
+    """The state of a transformation that remembers nothing."""
+
+
+class GradientTransformation(Value):
+    """A pair of pure functions that turns gradients into updates.
+
+    A transformation is a frozen dataclass and a pytree whose leaves are its array
+    hyperparameters; it holds no other state. `init(params)` makes the state,
+    `update(updates, state, params=None, **extra)` returns the new updates and the new
+    state. It also unpacks as `init, update = tx`.
+
+    `GradientTransformation(init, update)` makes one from two functions, for code
+    written against Optax's protocol. Keywords that `update` does not take are not
+    passed to it.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> halve = jl.GradientTransformation(
+        ...     lambda params: jl.EmptyState(),
+        ...     lambda updates, state, params=None: (updates / 2, state),
+        ... )
+        >>> halve.update(jnp.array([3.0]), halve.init(jnp.zeros(1)))[0]
+        Array([1.5], dtype=float32)
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        made: Any = FromFunctions if cls is GradientTransformation else cls
+        return cast(Self, object.__new__(made))
+
+    def init(self, params: Params) -> State:
+        """The state before the first step."""
+        raise NotImplementedError
+
+    def update(
+        self,
+        updates: Updates,
+        state: State,
+        params: Params | None = None,
+        **extra: Any,
+    ) -> tuple[Updates, State]:
+        """The updates to add to the parameters, and the next state."""
+        raise NotImplementedError
+
+    def parts(self) -> tuple[Any, ...]:
+        """What a chain sees: leaf rules it may fuse with its neighbours, or `self`."""
+        return (self,)
+
+    def split(self, state: State) -> tuple[State, ...]:
+        """The states of the parts."""
+        return (state,)
+
+    def join(self, states: Sequence[State]) -> State:
+        """The state again, from the states of the parts."""
+        (state,) = states
+        return state
+
+    def __iter__(self) -> Iterator[Callable[..., Any]]:
+        return iter((self.init, self.update))
+
+
+class FromFunctions(GradientTransformation):
+    """A transformation made of two functions, ours or another library's."""
+
+    init_fn: Callable[..., Any]
+    update_fn: Callable[..., Any]
+
+    def __init__(self, init: Callable[..., Any], update: Callable[..., Any]):
+        object.__setattr__(self, "init_fn", init)
+        object.__setattr__(self, "update_fn", update)
+        self.__post_init__()
+
+    def init(self, params: Params) -> State:
+        return self.init_fn(params)
+
+    def update(
+        self,
+        updates: Updates,
+        state: State,
+        params: Params | None = None,
+        **extra: Any,
+    ) -> tuple[Updates, State]:
+        commit = extra.pop("commit", None)
+        if not takes_keywords(self.update_fn):
+            extra = {}
+        updates, new = self.update_fn(updates, state, params, **extra)
+        return updates, select(commit, new, state)
+
+
+def takes_keywords(function: Callable[..., Any]) -> bool:
+    """Whether a function takes any keyword."""
+    parameters = inspect.signature(function).parameters.values()
+    return any(p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def select(commit: jax.Array | None, new: State, old: State) -> State:
+    """The new state where `commit` is true (or absent), the old one elsewhere."""
+    if commit is None:
+        return new
+    return jax.tree.map(functools.partial(jnp.where, commit), new, old)
+
+
+def as_transformation(tx: Any, where: str) -> GradientTransformation:
+    """`tx` itself, or another library's transformation made one of ours.
+
+    Raises:
+        TypeError: if `tx` has no `init` and `update`.
+    """
+    if isinstance(tx, GradientTransformation):
+        return tx
+    if callable(getattr(tx, "init", None)) and callable(getattr(tx, "update", None)):
+        return FromFunctions(tx.init, tx.update)
+    raise TypeError(
+        f"{where} is {tx!r}, a {type(tx).__name__}; expected a transformation with "
+        f"`init` and `update`, such as `scale(0.1)`."
+    )
+
+
+class Identity(GradientTransformation):
+    """Returns updates as they came."""
+
+    def parts(self) -> tuple[Any, ...]:
+        return ()
+
+    def split(self, state: State) -> tuple[State, ...]:
+        return ()
+
+    def join(self, states: Sequence[State]) -> State:
+        return EmptyState()
+
+    def init(self, params: Params) -> State:
+        return EmptyState()
+
+    def update(
+        self,
+        updates: Updates,
+        state: State,
+        params: Params | None = None,
+        **extra: Any,
+    ) -> tuple[Updates, State]:
+        return updates, state
+
+
+def identity() -> GradientTransformation:
+    """Leaves every update as it is.
+
+    Returns:
+        A transformation with an `EmptyState`.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.identity()
+        >>> tx.update({"w": 1.0}, tx.init({"w": 0.0}))
+        ({'w': 1.0}, EmptyState())
+    """
+    return Identity()
+
+
+def apply_updates(params: Params, updates: Updates) -> Params:
+    """Adds each update to its parameter, in the parameter's dtype.
+
+        p <- (p + u).astype(p.dtype)
+
+    Args:
+        params: the parameters; a None stays None.
+        updates: as `update` returned them, matched to the parameters by path; where
+            one is None or masked, the parameter stays as it is.
+
+    Returns:
+        The new parameters, in the tree of the old.
+
+    Raises:
+        ValueError: if an update has no parameter or another shape than its
+            parameter; the text names each.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> params = {"w": jnp.ones(2), "n": None}
+        >>> jl.apply_updates(params, {"w": jnp.ones(2), "n": None})
+        {'n': None, 'w': Array([2., 2.], dtype=float32)}
+    """
+    flat = trees.Flat(params)
+    aligned = checks.align("apply_updates", flat, "the updates", updates)
+    checks.shapes("apply_updates", "update", aligned, "parameter", flat)
+    return flat.rebuild(map(_add, flat.leaves, aligned.leaves))
+
+
+def _add(p: Any, u: Any) -> Any:
+    if trees.is_end(p) or trees.is_end(u):
+        return p
+    p = jnp.asarray(p)
+    return (p + u).astype(p.dtype)

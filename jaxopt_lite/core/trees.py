@@ -1,0 +1,112 @@
+"""Trees taken apart down to the box: leaves, canonical paths, alignment.
+
+A leaf is an array, None, a masked position (a tuple without elements, such as
+`MaskedNode()`), or a framework's box around an array (`flax.linen.Partitioned`,
+`flax.nnx.Param`): boxes differ between `init` and `update` in some frameworks, and
+their contents do not, so nothing is ever compared below a box.
+"""
+
+import functools
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxopt_lite.core.types import PyTree, cached
+
+
+class MaskedNode(NamedTuple):
+    """Stands in a tree where a transformation does not see the leaf."""
+
+
+@cached
+def _boxes(cls: type) -> bool:
+    return hasattr(cls, "unbox") or hasattr(cls, "get_raw_value")
+
+
+def is_box(x: Any) -> bool:
+    """Whether `x` is a framework's box around one array."""
+    return _boxes(type(x))
+
+
+def is_masked(x: Any) -> bool:
+    """Whether `x` is a masked position: a tuple without elements."""
+    return isinstance(x, tuple) and not x
+
+
+def is_end(x: Any) -> bool:
+    """Whether no array stands here: None, or a masked position."""
+    return x is None or is_masked(x)
+
+
+def _is_leaf(x: Any) -> bool:
+    return is_end(x) or is_box(x)
+
+
+class Flat:
+    """A tree taken apart: `leaves` out of their boxes, `paths` canonical."""
+
+    def __init__(self, tree: PyTree):
+        self.tree = tree
+        self._boxed: list[Any]
+        self.structure: Any
+        self._boxed, self.structure = jax.tree.flatten(tree, is_leaf=_is_leaf)
+        self.leaves = [unbox(x) if is_box(x) else x for x in self._boxed]
+
+    @functools.cached_property
+    def paths(self) -> list[str]:
+        """The path of every leaf, the same in every framework: `encoder/0/kernel`."""
+        keyed, _ = jax.tree_util.tree_flatten_with_path(self.tree, is_leaf=_is_leaf)
+        return [
+            jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in keyed
+        ]
+
+    def rebuild(self, leaves: Iterable[Any]) -> PyTree:
+        """The same tree with other leaves, in boxes where these were."""
+        return self.structure.unflatten(map(_rebox, self._boxed, leaves))
+
+    def rebuild_bare(self, leaves: Iterable[Any]) -> PyTree:
+        """The same tree with other leaves, without boxes."""
+        return self.structure.unflatten(leaves)
+
+    def reordered(self, paths: list[str]) -> "Flat":
+        """The same tree with its leaves in the order of `paths`."""
+        return _Reordered(self, paths)
+
+
+class _Reordered(Flat):
+    """A tree whose leaves stand in the order of another's paths."""
+
+    def __init__(self, flat: Flat, paths: list[str]):
+        position = {path: i for i, path in enumerate(flat.paths)}
+        self._order = [position[path] for path in paths]
+        self._original = flat
+        self.structure = flat.structure
+        self.leaves = [flat.leaves[i] for i in self._order]
+
+    @functools.cached_property
+    def paths(self) -> list[str]:
+        return [self._original.paths[i] for i in self._order]
+
+    def _restored(self, leaves: Iterable[Any]) -> list[Any]:
+        placed = dict(zip(self._order, leaves, strict=True))
+        return [placed[i] for i in range(len(placed))]
+
+    def rebuild(self, leaves: Iterable[Any]) -> PyTree:
+        return self._original.rebuild(self._restored(leaves))
+
+    def rebuild_bare(self, leaves: Iterable[Any]) -> PyTree:
+        return self._original.rebuild_bare(self._restored(leaves))
+
+
+def unbox(x: Any) -> Any:
+    """What a box holds: its one leaf, or None."""
+    leaves = jax.tree.leaves(x)
+    return leaves[0] if leaves else None
+
+
+def _rebox(old: Any, new: Any) -> Any:
+    if not is_box(old) or is_end(new):
+        return new
+    structure: Any = jax.tree.structure(old)
+    return structure.unflatten([new])
