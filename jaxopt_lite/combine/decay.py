@@ -1,0 +1,46 @@
+"""Weight decay of some of the parameters."""
+
+from jaxopt_lite.combine.masking import masked
+from jaxopt_lite.core.hyperparameters import number
+from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.transformation import GradientTransformation
+from jaxopt_lite.core.types import Mask, Numeric, ScheduleFn
+from jaxopt_lite.rules.scaling import AddDecayedWeights
+
+
+def add_decayed_weights(
+    weight_decay: Numeric | ScheduleFn = 0.0, mask: Mask | None = None
+) -> GradientTransformation:
+    """Adds to each gradient a multiple of its parameter.
+
+        u = g + weight_decay * p
+
+    Before an adaptive rule this is the gradient of an L2 penalty; after it, and before
+    the learning rate, the decoupled decay of AdamW.
+
+    Args:
+        weight_decay: at least 0: a number, an array, a schedule or `by_path`.
+        mask: which parameters decay, as in `masked`; `weights_only` leaves out biases
+            and norm scales.
+
+    Returns:
+        A transformation with an `EmptyState` (`WeightDecaySchedule(count)` with a
+        schedule), inside a `MaskedState` if there is a mask.
+
+    Raises:
+        ValueError: if the decay is negative; from `update`, without parameters.
+        TypeError: if it is none of these.
+
+    Source: Loshchilov and Hutter 2017, arXiv 1711.05101.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.add_decayed_weights(0.1, mask=jl.weights_only)
+        >>> params = {"kernel": jnp.full(1, 2.0), "bias": jnp.full(1, 2.0)}
+        >>> g = {"kernel": jnp.ones(1), "bias": jnp.ones(1)}
+        >>> tx.update(g, tx.init(params), params)[0]
+        {'bias': Array([1.], dtype=float32), 'kernel': Array([1.2], dtype=float32)}
+    """
+    tx = leafwise(AddDecayedWeights(number("weight_decay", weight_decay)))
+    return tx if mask is None else masked(tx, mask)
