@@ -1,0 +1,90 @@
+"""Composable gradient transformations for JAX."""
+
+# Optimizers
+from jaxopt_lite.optimizers.adaptive import adagrad as adagrad
+from jaxopt_lite.optimizers.adaptive import adam as adam
+from jaxopt_lite.optimizers.adaptive import adamw as adamw
+from jaxopt_lite.optimizers.adaptive import nadam as nadam
+from jaxopt_lite.optimizers.adaptive import nadamw as nadamw
+from jaxopt_lite.optimizers.adaptive import rmsprop as rmsprop
+from jaxopt_lite.optimizers.sgd import sgd as sgd
+
+# Transformations
+from jaxopt_lite.combine.decay import add_decayed_weights as add_decayed_weights
+from jaxopt_lite.combine.stateless import set_to_zero as set_to_zero
+from jaxopt_lite.combine.stateless import stateless as stateless
+from jaxopt_lite.core.transformation import identity as identity
+from jaxopt_lite.rules.clipping import clip as clip
+from jaxopt_lite.rules.clipping import clip_by_global_norm as clip_by_global_norm
+from jaxopt_lite.rules.moments import scale_by_adam as scale_by_adam
+from jaxopt_lite.rules.moments import scale_by_rms as scale_by_rms
+from jaxopt_lite.rules.moments import scale_by_rss as scale_by_rss
+from jaxopt_lite.rules.moments import scale_by_stddev as scale_by_stddev
+from jaxopt_lite.rules.momentum import ema as ema
+from jaxopt_lite.rules.momentum import trace as trace
+from jaxopt_lite.rules.scaling import scale as scale
+from jaxopt_lite.rules.scaling import scale_by_learning_rate as scale_by_learning_rate
+from jaxopt_lite.rules.scaling import scale_by_schedule as scale_by_schedule
+
+# Combinators
+from jaxopt_lite.combine.chain import chain as chain
+from jaxopt_lite.combine.chain import named_chain as named_chain
+from jaxopt_lite.combine.masking import freeze as freeze
+from jaxopt_lite.combine.masking import masked as masked
+from jaxopt_lite.combine.masking import partition as partition
+
+# By path
+from jaxopt_lite.core.paths import by_path as by_path
+from jaxopt_lite.core.paths import weights_only as weights_only
+
+# Schedules
+from jaxopt_lite.schedules.curves import constant_schedule as constant_schedule
+from jaxopt_lite.schedules.curves import cosine_decay_schedule as cosine_decay_schedule
+from jaxopt_lite.schedules.curves import exponential_decay as exponential_decay
+from jaxopt_lite.schedules.curves import linear_schedule as linear_schedule
+from jaxopt_lite.schedules.curves import (
+    piecewise_constant_schedule as piecewise_constant_schedule,
+)
+from jaxopt_lite.schedules.joined import join_schedules as join_schedules
+from jaxopt_lite.schedules.joined import (
+    warmup_cosine_decay_schedule as warmup_cosine_decay_schedule,
+)
+
+# Writing your own
+from jaxopt_lite.core.hyperparameters import Schedule as Schedule
+from jaxopt_lite.core.leafwise import leafwise as leafwise
+from jaxopt_lite.core.rule import Rule as Rule
+from jaxopt_lite.core.rule import SharedRule as SharedRule
+from jaxopt_lite.core.transformation import (
+    GradientTransformation as GradientTransformation,
+)
+from jaxopt_lite.core.types import Exact as Exact
+from jaxopt_lite.core.types import NonNegative as NonNegative
+from jaxopt_lite.core.types import Signed as Signed
+
+# Using and looking
+from jaxopt_lite.core.numerics import global_norm as global_norm
+from jaxopt_lite.core.transformation import apply_updates as apply_updates
+
+# States
+from jaxopt_lite.combine.masking import MaskedState as MaskedState
+from jaxopt_lite.combine.masking import PartitionState as PartitionState
+from jaxopt_lite.core.rule import CountedState as CountedState
+from jaxopt_lite.core.rule import ScaleByScheduleState as ScaleByScheduleState
+from jaxopt_lite.core.transformation import EmptyState as EmptyState
+from jaxopt_lite.core.trees import MaskedNode as MaskedNode
+from jaxopt_lite.rules.moments import ScaleByAdamState as ScaleByAdamState
+from jaxopt_lite.rules.moments import ScaleByRmsState as ScaleByRmsState
+from jaxopt_lite.rules.moments import (
+    ScaleByRmsWithCountState as ScaleByRmsWithCountState,
+)
+from jaxopt_lite.rules.moments import ScaleByRssState as ScaleByRssState
+from jaxopt_lite.rules.moments import ScaleByRStdDevState as ScaleByRStdDevState
+from jaxopt_lite.rules.moments import (
+    ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
+)
+from jaxopt_lite.rules.momentum import EmaState as EmaState
+from jaxopt_lite.rules.momentum import TraceState as TraceState
+from jaxopt_lite.rules.scaling import WeightDecaySchedule as WeightDecaySchedule
+
+__version__ = "0.1.0"
