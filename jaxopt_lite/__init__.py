@@ -65,6 +65,7 @@ from jaxopt_lite.core.types import Signed as Signed
 # Using and looking
 from jaxopt_lite.core.numerics import global_norm as global_norm
 from jaxopt_lite.core.transformation import apply_updates as apply_updates
+from jaxopt_lite.report.summary import summary as summary
 
 # States
 from jaxopt_lite.combine.masking import MaskedState as MaskedState
