@@ -16,10 +16,10 @@ from jaxopt_lite.combine.stateless import stateless as stateless
 from jaxopt_lite.core.transformation import identity as identity
 from jaxopt_lite.rules.clipping import clip as clip
 from jaxopt_lite.rules.clipping import clip_by_global_norm as clip_by_global_norm
-from jaxopt_lite.rules.moments import scale_by_adam as scale_by_adam
-from jaxopt_lite.rules.moments import scale_by_rms as scale_by_rms
-from jaxopt_lite.rules.moments import scale_by_rss as scale_by_rss
-from jaxopt_lite.rules.moments import scale_by_stddev as scale_by_stddev
+from jaxopt_lite.rules.adam import scale_by_adam as scale_by_adam
+from jaxopt_lite.rules.rms import scale_by_rms as scale_by_rms
+from jaxopt_lite.rules.rms import scale_by_rss as scale_by_rss
+from jaxopt_lite.rules.rms import scale_by_stddev as scale_by_stddev
 from jaxopt_lite.rules.momentum import ema as ema
 from jaxopt_lite.rules.momentum import trace as trace
 from jaxopt_lite.rules.scaling import scale as scale
@@ -31,7 +31,7 @@ from jaxopt_lite.combine.chain import chain as chain
 from jaxopt_lite.combine.chain import named_chain as named_chain
 from jaxopt_lite.combine.masking import freeze as freeze
 from jaxopt_lite.combine.masking import masked as masked
-from jaxopt_lite.combine.masking import partition as partition
+from jaxopt_lite.combine.partition import partition as partition
 
 # By path
 from jaxopt_lite.core.paths import by_path as by_path
@@ -69,19 +69,19 @@ from jaxopt_lite.report.summary import summary as summary
 
 # States
 from jaxopt_lite.combine.masking import MaskedState as MaskedState
-from jaxopt_lite.combine.masking import PartitionState as PartitionState
+from jaxopt_lite.combine.partition import PartitionState as PartitionState
 from jaxopt_lite.core.rule import CountedState as CountedState
 from jaxopt_lite.core.rule import ScaleByScheduleState as ScaleByScheduleState
 from jaxopt_lite.core.transformation import EmptyState as EmptyState
 from jaxopt_lite.core.trees import MaskedNode as MaskedNode
-from jaxopt_lite.rules.moments import ScaleByAdamState as ScaleByAdamState
-from jaxopt_lite.rules.moments import ScaleByRmsState as ScaleByRmsState
-from jaxopt_lite.rules.moments import (
+from jaxopt_lite.rules.adam import ScaleByAdamState as ScaleByAdamState
+from jaxopt_lite.rules.rms import ScaleByRmsState as ScaleByRmsState
+from jaxopt_lite.rules.rms import (
     ScaleByRmsWithCountState as ScaleByRmsWithCountState,
 )
-from jaxopt_lite.rules.moments import ScaleByRssState as ScaleByRssState
-from jaxopt_lite.rules.moments import ScaleByRStdDevState as ScaleByRStdDevState
-from jaxopt_lite.rules.moments import (
+from jaxopt_lite.rules.rms import ScaleByRssState as ScaleByRssState
+from jaxopt_lite.rules.rms import ScaleByRStdDevState as ScaleByRStdDevState
+from jaxopt_lite.rules.rms import (
     ScaleByRStdDevWithCountState as ScaleByRStdDevWithCountState,
 )
 from jaxopt_lite.rules.momentum import EmaState as EmaState

@@ -5,7 +5,7 @@ from typing import Any
 
 from jaxopt_lite.combine.masking import Freeze, fill_frozen, hide
 from jaxopt_lite.core import lift
-from jaxopt_lite.core.lift import Link
+from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.types import Params, State, Updates
@@ -92,8 +92,8 @@ class NamedChain(Chain):
             found = sorted(state) if isinstance(state, dict) else type(state).__name__
             raise TypeError(
                 f"named_chain: the state is {found}; expected a dict of "
-                f"{sorted(self.names)}. Pass the state that `init` or the last `update` "
-                f"of this chain returned."
+                f"{sorted(self.names)}. Pass the state that `init` or the last "
+                f"`update` of this chain returned."
             )
         return [state[name] for name in self.names]
 
@@ -105,7 +105,7 @@ class NamedChain(Chain):
 def _runs(
     parts: Sequence[Any], states: Sequence[State]
 ) -> Iterator[tuple[list[Any], list[State]]]:
-    """Adjacent leaf rules together; a shared rule begins a run, the rest stand alone."""
+    """Adjacent leaf rules together, from a shared rule on; all else stands alone."""
     run: list[Any] = []
     held: list[State] = []
     for part, state in zip(parts, states, strict=True):

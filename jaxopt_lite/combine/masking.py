@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.lift import Link
+from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.selectors import Selector, as_selector
 from jaxopt_lite.core.storage import update_dtype
@@ -16,19 +16,13 @@ from jaxopt_lite.core.transformation import (
     as_transformation,
 )
 from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
-from jaxopt_lite.core.types import Labels, Mask, Params, PyTree, State, Updates
+from jaxopt_lite.core.types import Mask, Params, PyTree, State, Updates
 
 
 class MaskedState(NamedTuple):
     """The state of a transformation that sees some of the parameters."""
 
     inner_state: State
-
-
-class PartitionState(NamedTuple):
-    """The states of the groups, by label."""
-
-    inner_states: Mapping[str, State]
 
 
 class Masked(GradientTransformation):
@@ -122,122 +116,6 @@ def masked(
     """
     tx = as_transformation(inner, "masked: inner")
     return Masked(tx, as_selector(mask), mask_compatible_extra_args)
-
-
-class Partition(GradientTransformation):
-    """A transformation for each group of parameters."""
-
-    names: tuple[str, ...]
-    transforms: tuple[GradientTransformation, ...]
-    labels: Any
-    mask_compatible_extra_args: bool = False
-
-    def init(self, params: Params) -> State:
-        flat = Flat(params)
-        judge(self.labels, "partition", flat)
-        labels = self._labels(flat)
-        return PartitionState(
-            {
-                name: MaskedState(tx.init(keep(_equal(labels, name), flat)))
-                for name, tx in zip(self.names, self.transforms, strict=True)
-            }
-        )
-
-    def update(
-        self,
-        updates: Updates,
-        state: State,
-        params: Params | None = None,
-        **extra: Any,
-    ) -> tuple[Updates, State]:
-        whole = Flat(updates if params is None else params)
-        labels = self._labels(whole)
-        g = checks.align("partition", whole, "the updates", updates)
-        out = list(g.leaves)
-        states = {}
-        for name, tx in zip(self.names, self.transforms, strict=True):
-            chosen = _equal(labels, name)
-            given = extra
-            if self.mask_compatible_extra_args:
-                given = mask_extra(chosen, whole, extra)
-            p = None if params is None else keep(chosen, whole)
-            held = state.inner_states[name].inner_state
-            inner, new = tx.update(keep(chosen, g), held, p, **given)
-            moved = checks.align("partition", whole, "the updates of the inner", inner)
-            out = [
-                u if c else x for c, u, x in zip(chosen, moved.leaves, out, strict=True)
-            ]
-            states[name] = MaskedState(new)
-        return g.rebuild(out), PartitionState(states)
-
-    def _labels(self, flat: Flat) -> list[Any]:
-        labels = self.labels.resolve("partition", flat)
-        unknown = [
-            (path, f"label {label!r}")
-            for path, label, leaf in zip(flat.paths, labels, flat.leaves, strict=True)
-            if not is_end(leaf) and label not in self.names
-        ]
-        if unknown:
-            checks.fail(
-                "partition: labels without a transformation.",
-                unknown,
-                f"Expected one of {', '.join(map(repr, self.names))}: correct the label "
-                f"or add a transformation.",
-                ValueError,
-            )
-        return labels
-
-    def __repr__(self) -> str:
-        groups = zip(self.names, self.transforms, strict=True)
-        inner = ", ".join(f"{name!r}: {tx!r}" for name, tx in groups)
-        return f"partition({{{inner}}}, {self.labels!r})"
-
-
-def partition(
-    transforms: Mapping[str, Any],
-    param_labels: Labels,
-    *,
-    mask_compatible_extra_args: bool = False,
-) -> GradientTransformation:
-    """Gives each group of parameters a transformation of its own.
-
-    Args:
-        transforms: from label to transformation.
-        param_labels: a label per parameter: `by_path`, a tree of the parameters' shape
-            or a prefix of it, or a function from the parameters to such a tree.
-        mask_compatible_extra_args: whether extra arguments that are trees like the
-            parameters are split as well.
-
-    Returns:
-        A transformation whose state is a `PartitionState` of each group's state. A
-        group whose transformation is `set_to_zero()` has none: a frozen parameter
-        costs no memory.
-
-    Raises:
-        TypeError: if a member is no transformation.
-        ValueError: from `init` and `update`, if a parameter has no label, or one that
-            names no transformation.
-
-    Example:
-        >>> import jax.numpy as jnp
-        >>> import jaxopt_lite as jl
-        >>> tx = jl.partition(
-        ...     {"train": jl.sgd(0.5), "still": jl.set_to_zero()},
-        ...     jl.by_path({"embedding": "still", "*": "train"}),
-        ... )
-        >>> params = {"embedding": jnp.ones(1), "head": jnp.ones(1)}
-        >>> tx.update(params, tx.init(params))[0]
-        {'embedding': Array([0.], dtype=float32), 'head': Array([-0.5], dtype=float32)}
-    """
-    return Partition(
-        tuple(transforms),
-        tuple(
-            as_transformation(tx, f"partition: {name!r}")
-            for name, tx in transforms.items()
-        ),
-        as_selector(param_labels),
-        mask_compatible_extra_args,
-    )
 
 
 class Freeze(GradientTransformation):
@@ -354,7 +232,3 @@ def judge(selector: Selector, where: str, flat: Flat) -> None:
 def _any(masks: Sequence[Selector], flat: Flat) -> list[bool]:
     columns = [mask.resolve("freeze", flat) for mask in masks]
     return [any(bool(c) for c in row) for row in zip(*columns, strict=True)]
-
-
-def _equal(labels: Sequence[Any], name: str) -> list[bool]:
-    return [label == name for label in labels]

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from jaxopt_lite.core import lift
-from jaxopt_lite.core.lift import Link
+from jaxopt_lite.core import lift, links
+from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import Storage
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -21,7 +21,7 @@ class Leafwise(GradientTransformation):
 
     def init(self, params: Params) -> State:
         (link,) = self.parts()
-        return lift.init(link, params)
+        return links.init(link, params)
 
     def update(
         self,
@@ -72,7 +72,7 @@ def leafwise(rule: Rule, storage: Storage | None = None) -> GradientTransformati
     """
     if not isinstance(rule, Rule):
         raise TypeError(
-            f"leafwise: found {rule!r}, a {type(rule).__name__}; expected an instance of "
-            f"a subclass of `Rule`."
+            f"leafwise: found {rule!r}, a {type(rule).__name__}; expected an "
+            f"instance of a subclass of `Rule`."
         )
     return Leafwise(rule, storage or Storage())

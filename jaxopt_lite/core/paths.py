@@ -59,11 +59,11 @@ class ByPath(Value):
         ]
         if uncovered:
             checks.fail(
-                f"{where}: by_path covers "
-                f"{len(flat.leaves) - len(uncovered)} of {len(flat.leaves)} parameters.",
+                f"{where}: by_path does not cover "
+                f"{len(uncovered)} of {len(flat.leaves)} parameters.",
                 uncovered,
-                f"Expected one of {', '.join(map(repr, self.patterns))} to match: add a "
-                f"pattern, or '*' as the last one.",
+                f"Expected one of {', '.join(map(repr, self.patterns))} to match: add "
+                f"a pattern, or '*' as the last one.",
                 ValueError,
             )
         return chosen

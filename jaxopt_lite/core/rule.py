@@ -29,7 +29,7 @@ class ScaleByScheduleState(NamedTuple):
 
 
 class CountedState(NamedTuple):
-    """The state of a rule whose own state has no count, but whose schedules need one."""
+    """A rule's own state, with the count that its schedules need beside it."""
 
     count: Count  # type: ignore[assignment]
     inner_state: State
@@ -216,6 +216,6 @@ def unpack(rule: Rule, state: State) -> dict[str, Any]:
     except AttributeError as error:
         raise TypeError(
             f"{type(rule).__name__}: the state is a {type(state).__name__}; expected "
-            f"{form.__name__}({', '.join(form._fields)}). Pass the state that `init` or "
-            f"the last `update` of this transformation returned."
+            f"{form.__name__}({', '.join(form._fields)}). Pass the state that `init` "
+            f"or the last `update` of this transformation returned."
         ) from error

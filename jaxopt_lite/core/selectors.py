@@ -32,8 +32,8 @@ class ByTree(Value):
         ]
         if uncovered:
             checks.fail(
-                f"{where}: a mask or tree of labels covers "
-                f"{len(flat.leaves) - len(uncovered)} of {len(flat.leaves)} parameters.",
+                f"{where}: a mask or tree of labels does not cover "
+                f"{len(uncovered)} of {len(flat.leaves)} parameters.",
                 uncovered,
                 f"Expected a value at each of them or above; found values at "
                 f"{', '.join(map(checks.quote, self.paths)) or 'no path'}.",

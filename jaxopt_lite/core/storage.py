@@ -32,7 +32,7 @@ def arithmetic_dtype(dtype: Any) -> Any:
 
 
 def update_dtype(g: Any, p: Any) -> Any:
-    """The dtype in which an update comes back: the gradient's and parameter's joined."""
+    """The dtype of an update: that which holds the gradient's and the parameter's."""
     dtype = jnp.result_type(g)
     return dtype if p is None else promote(dtype, jnp.result_type(p))
 

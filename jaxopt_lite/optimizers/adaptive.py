@@ -4,13 +4,9 @@ from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import DTypeLike, Mask, Numeric, ScheduleFn
-from jaxopt_lite.rules.moments import (
-    scale_by_adam,
-    scale_by_rms,
-    scale_by_rss,
-    scale_by_stddev,
-)
+from jaxopt_lite.rules.adam import scale_by_adam
 from jaxopt_lite.rules.momentum import trace
+from jaxopt_lite.rules.rms import scale_by_rms, scale_by_rss, scale_by_stddev
 from jaxopt_lite.rules.scaling import scale_by_learning_rate
 
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from jaxopt_lite.combine.masking import Freeze, Masked, Partition
-from jaxopt_lite.core.lift import Link
+from jaxopt_lite.combine.masking import Freeze, Masked
+from jaxopt_lite.combine.partition import Partition
+from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params

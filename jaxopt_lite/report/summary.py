@@ -54,7 +54,9 @@ class Summary(NamedTuple):
         lines = [_HEADER, *map(_cells, self.rows), _cells(self.total)]
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         return "\n".join(
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
+            "  ".join(
+                f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)
+            )
             for line in lines
         )
 
@@ -133,7 +135,12 @@ def _tabulate(by_path: dict[str, Treatment], shapes: Any, state: Any) -> Summary
             weight_decay,
             sum(weights[path] for path in paths),
         )
-        for (label, transformation, learning_rate, weight_decay), paths in groups.items()
+        for (
+            label,
+            transformation,
+            learning_rate,
+            weight_decay,
+        ), paths in groups.items()
     )
     return Summary(rows, shared)
 
@@ -200,17 +207,21 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _show(table: Summary) -> None:
     try:
+        from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
     except ImportError:
         print(table)
         return
-    shown = Table(*_HEADER, box=None)
-    for i, column in enumerate(shown.columns):
-        column.justify = "left" if i in (0, 1) else "right"
-        column.overflow = "fold"
+    shown = Table(box=SIMPLE_HEAD, header_style="bold", padding=(0, 1))
+    for i, name in enumerate(_HEADER):
+        justify: Any = "left" if i < 2 else "right"
+        shown.add_column(name.replace(" ", "\n"), justify=justify, no_wrap=True)
     for row in table.rows:
-        shown.add_row(*_cells(row))
+        group, transformation, *rest = _cells(row)
+        shown.add_row(group, transformation.replace(", ", "\n"), *rest)
     shown.add_section()
-    shown.add_row(*_cells(table.total))
-    Console().print(shown)
+    shown.add_row(*_cells(table.total), style="bold")
+    # A narrow terminal wraps the lines; rich alone would cut the numbers.
+    unbounded = Console(width=1000)
+    Console(width=max(Console().width, unbounded.measure(shown).maximum)).print(shown)

@@ -204,8 +204,8 @@ def exponential_decay(
         A schedule; any of its numbers may be an array.
 
     Raises:
-        ValueError: if an argument is outside its range. (Optax takes a `decay_rate` of 0
-            for no decay.)
+        ValueError: if an argument is outside its range. (Optax takes a `decay_rate`
+            of 0 for no decay.)
         TypeError: if an argument is no number or array.
 
     Example:

@@ -135,8 +135,8 @@ def warmup_cosine_decay_schedule(
     whole = number("decay_steps", decay_steps)
     if isinstance(warmup, float) and isinstance(whole, float) and whole <= warmup:
         raise ValueError(
-            f"decay_steps is {whole:g} and warmup_steps {warmup:g}; expected more steps "
-            f"in all than in the warm-up: decay_steps counts both."
+            f"decay_steps is {whole:g} and warmup_steps {warmup:g}; expected more "
+            f"steps in all than in the warm-up: decay_steps counts both."
         )
     return WarmupCosineDecay(
         number("init_value", init_value, FINITE),

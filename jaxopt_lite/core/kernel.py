@@ -1,0 +1,146 @@
+"""What is compiled for one leaf: a run of rules, traced once per (rules, shape, dtype).
+
+The functions here see one array at a time. They are jitted, and not inlined into the
+trace of the whole update: a thousand leaves of one shape are traced once, and XLA
+inlines the calls at no cost.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lite.core.numerics import promote, real, saturating_increment
+from jaxopt_lite.core.rule import Rule, keywords
+from jaxopt_lite.core.storage import arithmetic_dtype, widen
+from jaxopt_lite.core.transformation import select
+
+
+class Program(NamedTuple):
+    """A compiled step of one leaf, and the arrays among its rules' numbers."""
+
+    step: Callable[..., Any]
+    numbers: list[Any]
+
+
+def program(rules: list[Rule], dtype: Any) -> Program:
+    numbers, structure = jax.tree.flatten(rules)
+    return Program(_step(structure, dtype), numbers)
+
+
+@functools.lru_cache(maxsize=4096)
+def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
+    """The step of one leaf through rules of one structure, traced once per shape."""
+    wide = arithmetic_dtype(dtype)
+
+    def step(
+        numbers: list[Any],
+        counts: list[Any],
+        g: Any,
+        p: Any,
+        rows: list[Any],
+        commit: Any,
+        shared: Any,
+        named: dict[str, Any],
+    ) -> tuple[Any, list[Any]]:
+        u = jnp.asarray(g).astype(wide)
+        p = None if p is None else jnp.asarray(p).astype(wide)
+        kept = []
+        keys = {**named, "shared": _real_numbers(shared, wide)}
+        for rule, count, row in zip(
+            _rules(structure, numbers, wide), counts, rows, strict=True
+        ):
+            old = rule.Slots._make(widen(x, wide) for x in row)
+            t = step_number(count, wide)
+            try:
+                u, new = _move(rule, u, old, p, t, commit, keys)
+            except TypeError as error:
+                if t is None and not rule.reads_step:
+                    error.add_note(_READS_STEP.format(type(rule).__name__))
+                raise
+            kept.append(tuple(x.astype(y.dtype) for x, y in zip(new, row, strict=True)))
+        return u.astype(dtype), kept
+
+    return jax.jit(step)
+
+
+_READS_STEP = (
+    "{0}: `step` is None, as the state has no count. If the rule reads the step, set "
+    "the class attribute `reads_step = True`."
+)
+
+
+def _move(
+    rule: Rule, g: Any, old: Any, p: Any, t: Any, commit: Any, keys: dict[str, Any]
+) -> tuple[Any, Any]:
+    """One rule's transition, the choice of slots, and its readout."""
+
+    def asked(method: str) -> dict[str, Any]:
+        return {name: keys[name] for name in keywords(type(rule), method)}
+
+    if rule.update is not None:
+        u, new = rule.update(g, old, p, t, **asked("update"))
+        return u, select(commit, new, old)
+    new = select(commit, rule.advance(g, old, p, t, **asked("advance")), old)
+    return rule.emit(g, new, p, t, **asked("emit")), new
+
+
+def _rules(structure: Any, numbers: list[Any], wide: Any) -> Any:
+    """The rules again, their arrays in the dtype of the arithmetic."""
+    return structure.unflatten([_real_number(x, wide) for x in numbers])
+
+
+def _real_number(x: Any, wide: Any) -> Any:
+    x = jnp.asarray(x)
+    return x.astype(real(wide)) if jnp.issubdtype(x.dtype, jnp.number) else x
+
+
+def _real_numbers(shared: Any, wide: Any) -> Any:
+    return jax.tree.map(lambda x: _real_number(x, wide), shared)
+
+
+def step_number(count: Any, wide: Any) -> Any:
+    """The step that is being taken, from 1, in the dtype of the arithmetic."""
+    if count is None:
+        return None
+    return saturating_increment(count).astype(real(wide))
+
+
+@jax.jit
+def advance_counts(counts: list[Any], commit: Any) -> list[Any]:
+    return [
+        None if count is None else select(commit, saturating_increment(count), count)
+        for count in counts
+    ]
+
+
+@functools.lru_cache(maxsize=4096)
+def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
+    """What one leaf contributes, traced once per shape."""
+    wide = arithmetic_dtype(dtype)
+
+    def measure(numbers: Any, count: Any, g: Any, p: Any, row: Any, unit: Any) -> Any:
+        rule = _rules(structure, numbers, wide)
+        keys = {"unit": unit.astype(real(wide))}
+        return rule.measure(
+            jnp.asarray(g).astype(wide),
+            rule.Slots._make(widen(x, wide) for x in row),
+            None if p is None else jnp.asarray(p).astype(wide),
+            step_number(count, wide),
+            **{name: keys[name] for name in keywords(type(rule), "measure")},
+        )
+
+    return jax.jit(measure)
+
+
+@jax.jit
+def total(partials: list[Any]) -> Any:
+    """The sum over leaves, in the widest of their dtypes."""
+
+    def add(*xs: Any) -> Any:
+        dtype = functools.reduce(promote, [x.dtype for x in xs])
+        return functools.reduce(jnp.add, [x.astype(dtype) for x in xs])
+
+    return jax.tree.map(add, *partials)

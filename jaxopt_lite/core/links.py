@@ -1,0 +1,143 @@
+"""A leaf rule in its place: the leaves it sees, its numbers there, its first state."""
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
+from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.rule import Rule, counts, fields, pack, shared_names
+from jaxopt_lite.core.selectors import Selector
+from jaxopt_lite.core.storage import Storage, arithmetic_dtype, widen
+from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
+from jaxopt_lite.core.types import Params, State
+from jaxopt_lite.core.value import field_names
+
+# Up to this many different settings of a rule by path are traced apart, each with its
+# Python numbers exact. Beyond it, what differs enters one trace as scalars.
+_SEPARATE_TRACES = 8
+
+
+class Link(NamedTuple):
+    """A leaf rule in a run: what it computes, how it is kept, which leaves it sees."""
+
+    rule: Rule
+    storage: Storage
+    masks: tuple[Selector, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return type(self.rule).__name__
+
+    def sees(self, flat: Flat) -> list[bool]:
+        """Whether each leaf is this rule's business."""
+        seen = [not is_end(leaf) for leaf in flat.leaves]
+        for mask in self.masks:
+            chosen = mask.resolve(self.name, flat)
+            seen = [s and bool(c) for s, c in zip(seen, chosen, strict=True)]
+        return seen
+
+
+def init(link: Link, params: Params) -> State:
+    """The state of one link before the first step."""
+    flat = Flat(params)
+    checks.inexact(link.name, "parameter", flat)
+    for x in (*fields(link.rule), *link.masks):
+        if isinstance(x, ByPath):
+            x.judge(link.name, flat)
+            x.choose(link.name, flat)
+    seen = link.sees(flat)
+    rows = [
+        _init_leaf(link, p) if s else None
+        for p, s in zip(flat.leaves, seen, strict=True)
+    ]
+    parts: dict[str, Any] = {}
+    if counts(link.rule):
+        parts["count"] = jnp.zeros((), jnp.int32)
+    for name in shared_names(link.rule):
+        parts[name] = jnp.asarray(getattr(link.rule.begin(), name))  # type: ignore[attr-defined]
+    for slot in link.rule.Slots._fields:
+        column = [
+            getattr(row, slot) if row is not None else _absent(p)
+            for row, p in zip(rows, flat.leaves, strict=True)
+        ]
+        alike = all(
+            is_end(x) or x.shape == np.shape(p)
+            for x, p in zip(column, flat.leaves, strict=True)
+        )
+        parts[slot] = (flat.rebuild if alike else flat.rebuild_bare)(column)
+    return pack(link.rule, parts)
+
+
+def _absent(p: Any) -> Any:
+    """What stands in a slot's tree for a leaf without state."""
+    return p if is_end(p) else MaskedNode()
+
+
+def _init_leaf(link: Link, p: Any) -> Any:
+    if not isinstance(p, jax.Array | jax.ShapeDtypeStruct):
+        p = jnp.asarray(p)
+    dtype = arithmetic_dtype(p.dtype)
+    if isinstance(p, jax.Array):
+        wide = p.astype(dtype)
+    else:
+        wide = jax.ShapeDtypeStruct(p.shape, dtype)  # type: ignore[assignment]
+    slots = link.rule.init(wide)
+    return type(slots)(
+        *(
+            _own(widen(x, dtype).astype(link.storage.dtype(slot, widen(x, dtype))), p)
+            for slot, x in zip(slots._fields, slots, strict=True)
+        )
+    )
+
+
+def _own(x: jax.Array, p: Any) -> jax.Array:
+    """A slot that shares no memory with the parameter, which may be donated."""
+    return jnp.array(x, copy=True) if x is p else x
+
+
+def settings(link: Link, count: Any, flat: Flat) -> tuple[list[Rule], list[int]]:
+    """The rule with its numbers in force, and which of them each leaf follows.
+
+    -1 stands where the rule does not see the leaf.
+    """
+    rule = link.rule
+    scheduled = {
+        name: at_count(value, count)
+        for name, value in zip(field_names(type(rule)), fields(rule), strict=True)
+        if is_scheduled(value)
+    }
+    if scheduled:
+        rule = dataclasses.replace(rule, **scheduled)
+    seen = link.sees(flat)
+    differing = {
+        name: value
+        for name, value in zip(field_names(type(rule)), fields(rule), strict=True)
+        if isinstance(value, ByPath)
+    }
+    if not differing:
+        return [rule], [0 if s else -1 for s in seen]
+    chosen = zip(*(v.choose(link.name, flat) for v in differing.values()), strict=True)
+    keys = [key if s else None for key, s in zip(chosen, seen, strict=True)]
+    distinct = [key for key in dict.fromkeys(keys) if key is not None]
+    as_number = jnp.asarray if len(distinct) > _SEPARATE_TRACES else _as_it_is
+    rules = [
+        dataclasses.replace(
+            rule,
+            **{
+                name: as_number(by_path.values[i])
+                for (name, by_path), i in zip(differing.items(), key, strict=True)
+            },
+        )
+        for key in distinct
+    ]
+    position = {key: i for i, key in enumerate(distinct)}
+    return rules, [-1 if key is None else position[key] for key in keys]
+
+
+def _as_it_is(x: Any) -> Any:
+    return x
