@@ -26,6 +26,7 @@ class Program(NamedTuple):
 
 
 def program(rules: list[Rule], dtype: Any) -> Program:
+    """The step of one leaf through these rules, whose updates come in `dtype`."""
     numbers, structure = jax.tree.flatten(rules)
     return Program(_step(structure, dtype), numbers)
 
@@ -48,10 +49,9 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         u = jnp.asarray(g).astype(wide)
         p = None if p is None else jnp.asarray(p).astype(wide)
         kept = []
-        keys = {**named, "shared": _real_numbers(shared, wide)}
-        for rule, count, row in zip(
-            _rules(structure, numbers, wide), counts, rows, strict=True
-        ):
+        keys = {**named, "shared": with_numbers(shared, wide)}
+        rules = with_numbers(structure.unflatten(numbers), wide)
+        for rule, count, row in zip(rules, counts, rows, strict=True):
             old = rule.Slots._make(widen(x, wide) for x in row)
             t = step_number(count, wide)
             try:
@@ -87,18 +87,14 @@ def _move(
     return rule.emit(g, new, p, t, **asked("emit")), new
 
 
-def _rules(structure: Any, numbers: list[Any], wide: Any) -> Any:
-    """The rules again, their arrays in the dtype of the arithmetic."""
-    return structure.unflatten([_real_number(x, wide) for x in numbers])
+def with_numbers(tree: Any, wide: Any) -> Any:
+    """Rules or shared numbers, their arrays in the dtype of the arithmetic."""
 
+    def cast(x: Any) -> Any:
+        x = jnp.asarray(x)
+        return x.astype(real(wide)) if jnp.issubdtype(x.dtype, jnp.number) else x
 
-def _real_number(x: Any, wide: Any) -> Any:
-    x = jnp.asarray(x)
-    return x.astype(real(wide)) if jnp.issubdtype(x.dtype, jnp.number) else x
-
-
-def _real_numbers(shared: Any, wide: Any) -> Any:
-    return jax.tree.map(lambda x: _real_number(x, wide), shared)
+    return jax.tree.map(cast, tree)
 
 
 def step_number(count: Any, wide: Any) -> Any:
@@ -110,6 +106,7 @@ def step_number(count: Any, wide: Any) -> Any:
 
 @jax.jit
 def advance_counts(counts: list[Any], commit: Any) -> list[Any]:
+    """The counts after this step."""
     return [
         None if count is None else select(commit, saturating_increment(count), count)
         for count in counts
@@ -122,7 +119,7 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
     wide = arithmetic_dtype(dtype)
 
     def measure(numbers: Any, count: Any, g: Any, p: Any, row: Any, unit: Any) -> Any:
-        rule = _rules(structure, numbers, wide)
+        rule = with_numbers(structure.unflatten(numbers), wide)
         keys = {"unit": unit.astype(real(wide))}
         return rule.measure(
             jnp.asarray(g).astype(wide),

@@ -57,9 +57,9 @@ def run(
                 [s.rules[s.setting[i]] for s in active], key[0]
             )
         step, numbers = programs[key]
-        counts_ = [s.count for s in active]
-        rows = [s.rows[i] for s in active]
-        u, new = step(numbers, counts_, x, y, rows, commit, shared, named)
+        counts = [stage.count for stage in active]
+        rows = [stage.rows[i] for stage in active]
+        u, new = step(numbers, counts, x, y, rows, commit, shared, named)
         emitted.append(u)
         for stage, row in zip(active, new, strict=True):
             stage.rows[i] = row
@@ -185,4 +185,4 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], extra: Mapping[str, Any]) -> An
         begun = type(begun)(*(stage.parts[name] for name in begun._fields))
     keys = {name: extra[name] for name in keywords(type(rule), "settle")}
     t = kernel.step_number(stage.count, dtype)
-    return stage.rules[0].settle(begun, total, t, **keys)  # type: ignore[attr-defined]
+    return kernel.with_numbers(stage.rules[0], dtype).settle(begun, total, t, **keys)
