@@ -46,11 +46,11 @@ def init(link: Link, params: Params) -> State:
     """The state of one link before the first step."""
     flat = Flat(params)
     checks.inexact(link.name, "parameter", flat)
-    for x in (*fields(link.rule), *link.masks):
-        if isinstance(x, ByPath):
-            x.judge(link.name, flat)
-            x.choose(link.name, flat)
     seen = link.sees(flat)
+    for number in fields(link.rule):
+        if isinstance(number, ByPath):
+            number.judge(link.name, flat)
+            number.choose(link.name, flat, seen)
     rows = [
         _init_leaf(link, p) if s else None
         for p, s in zip(flat.leaves, seen, strict=True)
@@ -79,25 +79,22 @@ def _absent(p: Any) -> Any:
 
 
 def _init_leaf(link: Link, p: Any) -> Any:
+    """The slots of one leaf. They share no memory: parameters and state are donated."""
     if not isinstance(p, jax.Array | jax.ShapeDtypeStruct):
         p = jnp.asarray(p)
     dtype = arithmetic_dtype(p.dtype)
-    if isinstance(p, jax.Array):
-        wide = p.astype(dtype)
+    if isinstance(p, jax.ShapeDtypeStruct):
+        like: Any = jax.ShapeDtypeStruct(p.shape, dtype)
     else:
-        wide = jax.ShapeDtypeStruct(p.shape, dtype)  # type: ignore[assignment]
-    slots = link.rule.init(wide)
-    return type(slots)(
-        *(
-            _own(widen(x, dtype).astype(link.storage.dtype(slot, widen(x, dtype))), p)
-            for slot, x in zip(slots._fields, slots, strict=True)
-        )
-    )
-
-
-def _own(x: jax.Array, p: Any) -> jax.Array:
-    """A slot that shares no memory with the parameter, which may be donated."""
-    return jnp.array(x, copy=True) if x is p else x
+        like = p.astype(dtype)
+    slots = link.rule.init(like)
+    kept: list[Any] = []
+    for slot, x in zip(slots._fields, slots, strict=True):
+        wide = widen(x, dtype)
+        x = wide.astype(link.storage.dtype(slot, wide))
+        shared = any(x is y for y in (p, *kept))
+        kept.append(jnp.array(x, copy=True) if shared else x)
+    return type(slots)(*kept)
 
 
 def settings(link: Link, count: Any, flat: Flat) -> tuple[list[Rule], list[int]]:
@@ -121,7 +118,9 @@ def settings(link: Link, count: Any, flat: Flat) -> tuple[list[Rule], list[int]]
     }
     if not differing:
         return [rule], [0 if s else -1 for s in seen]
-    chosen = zip(*(v.choose(link.name, flat) for v in differing.values()), strict=True)
+    chosen = zip(
+        *(v.choose(link.name, flat, seen) for v in differing.values()), strict=True
+    )
     keys = [key if s else None for key, s in zip(chosen, seen, strict=True)]
     distinct = [key for key in dict.fromkeys(keys) if key is not None]
     as_number = jnp.asarray if len(distinct) > _SEPARATE_TRACES else _as_it_is

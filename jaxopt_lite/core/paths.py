@@ -45,17 +45,17 @@ class ByPath(Value):
         flat = Flat(tree)
         return flat.rebuild_bare(self.resolve("by_path", flat))
 
-    def choose(self, where: str, flat: Flat) -> list[int]:
-        """Which rule is the first to match each leaf; -1 where no parameter stands.
+    def choose(self, where: str, flat: Flat, seen: Sequence[bool]) -> list[int]:
+        """Which pattern is the first to match each leaf, -1 if none does.
 
         Raises:
-            ValueError: if no rule matches a parameter; all such paths are named.
+            ValueError: if none matches a leaf that is seen; all such paths are named.
         """
         chosen = [_first_match(self.patterns, path) for path in flat.paths]
         uncovered = [
             (path, "matches no pattern")
-            for path, i, leaf in zip(flat.paths, chosen, flat.leaves, strict=True)
-            if i < 0 and not is_end(leaf)
+            for path, i, is_seen in zip(flat.paths, chosen, seen, strict=True)
+            if i < 0 and is_seen
         ]
         if uncovered:
             checks.fail(
@@ -70,9 +70,10 @@ class ByPath(Value):
 
     def resolve(self, where: str, flat: Flat) -> list[Any]:
         """The value of every leaf, None where no parameter stands."""
+        seen = [not is_end(leaf) for leaf in flat.leaves]
         return [
-            None if is_end(leaf) else self.values[i]
-            for i, leaf in zip(self.choose(where, flat), flat.leaves, strict=True)
+            self.values[i] if is_seen else None
+            for i, is_seen in zip(self.choose(where, flat, seen), seen, strict=True)
         ]
 
     def judge(self, where: str, flat: Flat) -> None:

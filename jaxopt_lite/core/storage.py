@@ -33,8 +33,11 @@ def arithmetic_dtype(dtype: Any) -> Any:
 
 def update_dtype(g: Any, p: Any) -> Any:
     """The dtype of an update: that which holds the gradient's and the parameter's."""
-    dtype = jnp.result_type(g)
-    return dtype if p is None else promote(dtype, jnp.result_type(p))
+    return _dtype(g) if p is None else promote(_dtype(g), _dtype(p))
+
+
+def _dtype(x: Any) -> Any:
+    return x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
 
 
 def widen(x: Tensor, dtype: Any) -> Tensor:
