@@ -6,8 +6,8 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Numeric, Tensor
-from jaxopt_lite.rules.rms import ScaleByRss, inverse_root
 from jaxopt_lite.rules.momentum import Trace, TraceState
+from jaxopt_lite.rules.rms import ScaleByRss, inverse_root
 
 
 class DampenedTrace(Trace):
