@@ -46,14 +46,13 @@ def init(link: Link, params: Params) -> State:
     """The state of one link before the first step."""
     flat = Flat(params)
     checks.inexact(link.name, "parameter", flat)
-    seen = link.sees(flat)
     for number in fields(link.rule):
         if isinstance(number, ByPath):
             number.judge(link.name, flat)
-            number.choose(link.name, flat, seen)
+    rules, setting = settings(link, jnp.zeros((), jnp.int32), flat)
     rows = [
-        _init_leaf(link, p) if s else None
-        for p, s in zip(flat.leaves, seen, strict=True)
+        _init_leaf(rules[i], link.storage, p) if i >= 0 else None
+        for p, i in zip(flat.leaves, setting, strict=True)
     ]
     parts: dict[str, Any] = {}
     if counts(link.rule):
@@ -78,7 +77,7 @@ def _absent(p: Any) -> Any:
     return p if is_end(p) else MaskedNode()
 
 
-def _init_leaf(link: Link, p: Any) -> Any:
+def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
     """The slots of one leaf. They share no memory: parameters and state are donated."""
     if not isinstance(p, jax.Array | jax.ShapeDtypeStruct):
         p = jnp.asarray(p)
@@ -87,11 +86,11 @@ def _init_leaf(link: Link, p: Any) -> Any:
         like: Any = jax.ShapeDtypeStruct(p.shape, dtype)
     else:
         like = p.astype(dtype)
-    slots = link.rule.init(like)
+    slots = rule.init(like)
     kept: list[Any] = []
     for slot, x in zip(slots._fields, slots, strict=True):
         wide = widen(x, dtype)
-        x = wide.astype(link.storage.dtype(slot, wide))
+        x = wide.astype(storage.dtype(slot, wide))
         shared = any(x is y for y in (p, *kept))
         kept.append(jnp.array(x, copy=True) if shared else x)
     return type(slots)(*kept)
