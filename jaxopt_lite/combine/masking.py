@@ -46,7 +46,7 @@ class Masked(GradientTransformation):
     def split(self, state: State) -> tuple[State, ...]:
         if self._links() is None:
             return (state,)
-        return self.inner.split(state.inner_state)
+        return self.inner.split(_inner_state(state))
 
     def join(self, states: Sequence[State]) -> State:
         if self._links() is None:
@@ -71,7 +71,8 @@ class Masked(GradientTransformation):
             extra = mask_extra(chosen, whole, extra)
         g = checks.align("masked", whole, "the updates", updates)
         p = None if params is None else keep(chosen, whole)
-        inner, new = self.inner.update(keep(chosen, g), state.inner_state, p, **extra)
+        held = _inner_state(state)
+        inner, new = self.inner.update(keep(chosen, g), held, p, **extra)
         moved = checks.align("masked", whole, "the updates of the inner", inner).leaves
         out = [u if c else x for c, u, x in zip(chosen, moved, g.leaves, strict=True)]
         return g.rebuild(out), MaskedState(new)
@@ -81,6 +82,11 @@ class Masked(GradientTransformation):
 
     def __repr__(self) -> str:
         return f"masked({self.inner!r}, {self.mask!r})"
+
+
+def _inner_state(state: State) -> State:
+    checks.named_tuple("masked", state, MaskedState)
+    return state.inner_state
 
 
 def masked(
@@ -126,6 +132,7 @@ class Freeze(GradientTransformation):
     def init(self, params: Params) -> State:
         flat = Flat(params)
         judge(self.mask, "freeze", flat)
+        self.mask.resolve("freeze", flat)
         return MaskedState(EmptyState())
 
     def update(

@@ -43,6 +43,13 @@ class Partition(GradientTransformation):
         params: Params | None = None,
         **extra: Any,
     ) -> tuple[Updates, State]:
+        checks.named_tuple("partition", state, PartitionState)
+        if set(state.inner_states) != set(self.names):
+            raise TypeError(
+                f"partition: the state has the groups {sorted(state.inner_states)}; "
+                f"expected {sorted(self.names)}. Pass the state that `init` or the "
+                f"last `update` of this transformation returned."
+            )
         whole = Flat(updates if params is None else params)
         labels = self._labels(whole)
         g = checks.align("partition", whole, "the updates", updates)

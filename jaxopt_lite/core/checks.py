@@ -51,6 +51,22 @@ def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
     return flat.reordered(reference.paths)
 
 
+def named_tuple(where: str, state: Any, expected: type[Any]) -> None:
+    """Refuses a state without the fields of the one expected.
+
+    Fields and not the class are asked for: a state may be Optax's, or restored.
+
+    Raises:
+        TypeError: saying what was found.
+    """
+    if not all(hasattr(state, name) for name in expected._fields):
+        raise TypeError(
+            f"{where}: the state is a {type(state).__name__}; expected "
+            f"{expected.__name__}({', '.join(expected._fields)}). Pass the state that "
+            f"`init` or the last `update` of this transformation returned."
+        )
+
+
 def shapes(where: str, what: str, found: Flat, expected: str, reference: Flat) -> None:
     """Refuses leaves of other shapes than those of `reference`.
 
@@ -72,23 +88,21 @@ def shapes(where: str, what: str, found: Flat, expected: str, reference: Flat) -
         )
 
 
-def presence(
-    where: str, what: str, found: Flat, expected: str, reference: Flat
-) -> None:
-    """Refuses None where the other tree has an array.
+def presence(where: str, g: Flat, p: Flat, seen: Sequence[bool]) -> None:
+    """Refuses a parameter that is seen and has no gradient, and the reverse.
 
     Raises:
         ValueError: naming every such leaf.
     """
     problems = [
-        (reference.paths[i], f"{what} {describe(x)}, {expected} {describe(y)}")
-        for i, (x, y) in enumerate(zip(found.leaves, reference.leaves, strict=True))
-        if (x is None) != (y is None) and not is_masked(x) and not is_masked(y)
+        (g.paths[i], f"gradient {describe(x)}, parameter {describe(y)}")
+        for i, (x, y) in enumerate(zip(g.leaves, p.leaves, strict=True))
+        if (x is None and seen[i]) or (y is None and not is_end(x))
     ]
     if problems:
         fail(
-            f"{where}: {plural(len(problems), f'{what} stands', f'{what}s stand')} "
-            f"where the {expected} does not, or the other way round.",
+            f"{where}: {plural(len(problems), 'leaf has', 'leaves have')} a gradient "
+            f"without a parameter, or a parameter without a gradient.",
             problems,
             "Expected an array in both or None in both: freeze a parameter that gets "
             "no gradient with `partition` and `set_to_zero`.",
@@ -96,16 +110,16 @@ def presence(
         )
 
 
-def inexact(where: str, what: str, flat: Flat) -> None:
-    """Refuses leaves that are not floating-point or complex arrays.
+def inexact(where: str, what: str, flat: Flat, seen: Sequence[bool]) -> None:
+    """Refuses leaves that are seen and not floating-point or complex arrays.
 
     Raises:
         TypeError: naming every such leaf.
     """
     problems = [
         (flat.paths[i], f"{what} {describe(x)}")
-        for i, x in enumerate(flat.leaves)
-        if not is_end(x) and not _is_inexact(x)
+        for i, (x, is_seen) in enumerate(zip(flat.leaves, seen, strict=True))
+        if is_seen and not is_end(x) and not _is_inexact(x)
     ]
     if problems:
         fail(

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lite.core.checks import describe
 from jaxopt_lite.core.numerics import promote, real, saturating_increment
 from jaxopt_lite.core.rule import Rule, keywords
 from jaxopt_lite.core.storage import arithmetic_dtype, widen
@@ -57,19 +58,46 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
             try:
                 u, new = _move(rule, u, old, p, t, commit, keys)
             except TypeError as error:
-                if t is None and not rule.reads_step:
-                    error.add_note(_READS_STEP.format(type(rule).__name__))
+                _explain(error, rule, p, t)
                 raise
-            kept.append(tuple(x.astype(y.dtype) for x, y in zip(new, row, strict=True)))
+            _check_shapes(rule, g, u, old, new)
+            kept.append(
+                tuple(_store(commit, x, y) for x, y in zip(new, row, strict=True))
+            )
         return u.astype(dtype), kept
 
     return jax.jit(step)
 
 
-_READS_STEP = (
-    "{0}: `step` is None, as the state has no count. If the rule reads the step, set "
-    "the class attribute `reads_step = True`."
-)
+def _store(commit: Any, new: Any, old: Any) -> Any:
+    """A new slot in the dtype in which it is kept, to the bit the old if not taken."""
+    if new.dtype == old.dtype:
+        return new
+    return select(commit, new.astype(old.dtype), old)
+
+
+def _explain(error: TypeError, rule: Rule, p: Any, t: Any) -> None:
+    """Adds what a rule may have forgotten to say that it reads."""
+    for name, value, says in (
+        ("step", t, rule.reads_step),
+        ("params", p, rule.reads_params),
+    ):
+        if value is None and not says:
+            error.add_note(
+                f"{type(rule).__name__}: no {name} here. If the rule reads the {name}, "
+                f"set the class attribute `reads_{name} = True`."
+            )
+
+
+def _check_shapes(rule: Rule, g: Any, u: Any, old: Any, new: Any) -> None:
+    """Refuses an update or a slot that has not the shape it had."""
+    names = ("the update", *old._fields)
+    for what, x, y in zip(names, (u, *new), (g, *old), strict=True):
+        if jnp.shape(x) != jnp.shape(y):
+            raise ValueError(
+                f"{type(rule).__name__}: {what} comes out as {describe(x)}; expected "
+                f"{describe(jnp.asarray(y))}. A rule keeps the shape of each array."
+            )
 
 
 def _move(
@@ -118,9 +146,11 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
     """What one leaf contributes, traced once per shape."""
     wide = arithmetic_dtype(dtype)
 
-    def measure(numbers: Any, count: Any, g: Any, p: Any, row: Any, unit: Any) -> Any:
+    def measure(
+        numbers: Any, count: Any, g: Any, p: Any, row: Any, unit: Any, named: Any
+    ) -> Any:
         rule = with_numbers(structure.unflatten(numbers), wide)
-        keys = {"unit": unit.astype(real(wide))}
+        keys = {**named, "unit": unit.astype(real(wide))}
         return rule.measure(
             jnp.asarray(g).astype(wide),
             rule.Slots._make(widen(x, wide) for x in row),

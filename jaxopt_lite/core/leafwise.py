@@ -34,7 +34,8 @@ class Leafwise(GradientTransformation):
         return updates, state
 
     def __repr__(self) -> str:
-        return f"leafwise({self.rule!r})"
+        stored = f", {self.storage!r}" if self.storage.dtypes else ""
+        return f"leafwise({self.rule!r}{stored})"
 
 
 def leafwise(rule: Rule, storage: Storage | None = None) -> GradientTransformation:

@@ -43,7 +43,7 @@ def run(
     stages, g, p = _take_apart(links, states, updates, params)
     commit = extra.get("commit")
     named = _named(links, extra)
-    shared = _agree(stages[0], g, p, extra) if stages[0].is_shared else None
+    shared = _agree(stages[0], g, p, named) if stages[0].is_shared else None
     programs: dict[Any, kernel.Program] = {}
     emitted: list[Any] = []
     for i, (x, y) in enumerate(zip(g.leaves, p, strict=True)):
@@ -74,18 +74,19 @@ def run(
 class _Stage:
     """One link during one update: its slots by leaf, its settings by leaf."""
 
-    def __init__(self, index: int, link: Link, state: State, whole: Flat):
+    def __init__(
+        self, index: int, link: Link, state: State, p: Flat, seen: Sequence[bool]
+    ):
         self.index = index
         self.link = link
         self.parts = unpack(link.rule, state)
         self.count = self.parts.get("count")
         self.columns = [
-            _column(link, slot, self.parts[slot], whole)
-            for slot in link.rule.Slots._fields
+            _column(link, slot, self.parts[slot], p) for slot in link.rule.Slots._fields
         ]
         leaves = [column.leaves for column in self.columns]
-        self.rows = list(zip(*leaves, strict=True)) or [()] * len(whole.leaves)
-        self.rules, self.setting = settings(link, self.count, whole)
+        self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
+        self.rules, self.setting = settings(link, self.count, p, seen)
 
     @property
     def is_shared(self) -> bool:
@@ -116,33 +117,37 @@ def _transpose(stage: _Stage) -> list[Any]:
 def _take_apart(
     links: Sequence[Link], states: Sequence[State], updates: Updates, params: Params
 ) -> tuple[list[_Stage], Flat, list[Any]]:
+    """The links with their states, the gradients and the parameters, all checked."""
     name = links[0].name
     g = Flat(updates)
-    checks.inexact(name, "gradient", g)
-    whole, p = g, [None] * len(g.leaves)
-    if params is not None:
-        whole = checks.align(name, g, "params", params)
-        checks.presence(name, "gradient", g, "parameter", whole)
-        checks.shapes(name, "gradient", g, "parameter", whole)
-        checks.inexact(name, "parameter", whole)
-        p = whole.leaves
+    p = None if params is None else checks.align(name, g, "params", params)
+    view = p or g
+    seen_by = [link.sees(view) for link in links]
+    seen = [any(by_each) for by_each in zip(*seen_by, strict=True)]
+    checks.inexact(name, "gradient", g, seen)
+    if p is not None:
+        checks.presence(name, g, p, seen)
+        checks.shapes(name, "gradient", g, "parameter", p)
+        checks.inexact(name, "parameter", p, seen)
     elif needy := [link.name for link in links if link.rule.reads_params]:
         raise ValueError(
             f"{needy[0]}: update was called without params; expected the parameters. "
             f"Call update(updates, state, params)."
         )
     stages = [
-        _Stage(i, link, state, whole)
-        for i, (link, state) in enumerate(zip(links, states, strict=True))
+        _Stage(i, link, state, view, by_this)
+        for i, (link, state, by_this) in enumerate(
+            zip(links, states, seen_by, strict=True)
+        )
     ]
-    return stages, g, p
+    return stages, g, [None] * len(g.leaves) if p is None else p.leaves
 
 
-def _column(link: Link, slot: str, tree: Any, whole: Flat) -> Flat:
-    """A slot's tree in the order of the gradients."""
-    column = checks.align(link.name, whole, f"state.{slot}", tree)
+def _column(link: Link, slot: str, tree: Any, p: Flat) -> Flat:
+    """A slot's tree in the order of the parameters."""
+    column = checks.align(link.name, p, f"state.{slot}", tree)
     if slot_kinds(link.rule.Slots)[slot] is not EXACT:
-        checks.shapes(link.name, f"state.{slot}", column, "gradient", whole)
+        checks.shapes(link.name, f"state.{slot}", column, "gradient", p)
     return column
 
 
@@ -164,7 +169,7 @@ def _named(links: Sequence[Link], extra: Mapping[str, Any]) -> dict[str, Any]:
     return {name: extra[name] for _, name in names}
 
 
-def _agree(stage: _Stage, g: Flat, p: list[Any], extra: Mapping[str, Any]) -> Any:
+def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> Any:
     """What the leaves of a shared rule settle on; None where it sees no leaf."""
     rule = stage.link.rule
     assert isinstance(rule, SharedRule)
@@ -175,7 +180,8 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], extra: Mapping[str, Any]) -> An
         numbers, structure = jax.tree.flatten(stage.rules[stage.setting[i]])
         measure = kernel.measure_program(structure, update_dtype(x, y))
         unit = np.float32(UNIT * 2.0 ** (i % 8))
-        partials.append(measure(numbers, stage.count, x, y, stage.rows[i], unit))
+        row = stage.rows[i]
+        partials.append(measure(numbers, stage.count, x, y, row, unit, named))
     if not partials:
         return None
     total = kernel.total(partials)
@@ -183,6 +189,6 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], extra: Mapping[str, Any]) -> An
     begun = rule.begin()
     if begun != ():
         begun = type(begun)(*(stage.parts[name] for name in begun._fields))
-    keys = {name: extra[name] for name in keywords(type(rule), "settle")}
+    keys = {name: named[name] for name in keywords(type(rule), "settle")}
     t = kernel.step_number(stage.count, dtype)
     return kernel.with_numbers(stage.rules[0], dtype).settle(begun, total, t, **keys)

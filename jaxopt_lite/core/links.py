@@ -1,6 +1,7 @@
 """A leaf rule in its place: the leaves it sees, its numbers there, its first state."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,11 +46,12 @@ class Link(NamedTuple):
 def init(link: Link, params: Params) -> State:
     """The state of one link before the first step."""
     flat = Flat(params)
-    checks.inexact(link.name, "parameter", flat)
-    for number in fields(link.rule):
-        if isinstance(number, ByPath):
-            number.judge(link.name, flat)
-    rules, setting = settings(link, jnp.zeros((), jnp.int32), flat)
+    seen = link.sees(flat)
+    checks.inexact(link.name, "parameter", flat, seen)
+    for value in fields(link.rule):
+        if isinstance(value, ByPath):
+            value.judge(link.name, flat)
+    rules, setting = settings(link, jnp.zeros((), jnp.int32), flat, seen)
     rows = [
         _init_leaf(rules[i], link.storage, p) if i >= 0 else None
         for p, i in zip(flat.leaves, setting, strict=True)
@@ -58,7 +60,8 @@ def init(link: Link, params: Params) -> State:
     if counts(link.rule):
         parts["count"] = jnp.zeros((), jnp.int32)
     for name in shared_names(link.rule):
-        parts[name] = jnp.asarray(getattr(link.rule.begin(), name))  # type: ignore[attr-defined]
+        number: Any = getattr(link.rule.begin(), name)  # type: ignore[attr-defined]
+        parts[name] = jnp.array(number, dtype=jnp.asarray(number).dtype)
     for slot in link.rule.Slots._fields:
         column = [
             getattr(row, slot) if row is not None else _absent(p)
@@ -78,7 +81,7 @@ def _absent(p: Any) -> Any:
 
 
 def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
-    """The slots of one leaf. They share no memory: parameters and state are donated."""
+    """The slots of one leaf. They share no memory with what is donated or kept."""
     if not isinstance(p, jax.Array | jax.ShapeDtypeStruct):
         p = jnp.asarray(p)
     dtype = arithmetic_dtype(p.dtype)
@@ -91,12 +94,14 @@ def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
     for slot, x in zip(slots._fields, slots, strict=True):
         wide = widen(x, dtype)
         x = wide.astype(storage.dtype(slot, wide))
-        shared = any(x is y for y in (p, *kept))
+        shared = any(x is y for y in (p, *jax.tree.leaves(rule), *kept))
         kept.append(jnp.array(x, copy=True) if shared else x)
     return type(slots)(*kept)
 
 
-def settings(link: Link, count: Any, flat: Flat) -> tuple[list[Rule], list[int]]:
+def settings(
+    link: Link, count: Any, flat: Flat, seen: Sequence[bool]
+) -> tuple[list[Rule], list[int]]:
     """The rule with its numbers in force, and which of them each leaf follows.
 
     -1 stands where the rule does not see the leaf.
@@ -109,7 +114,6 @@ def settings(link: Link, count: Any, flat: Flat) -> tuple[list[Rule], list[int]]
     }
     if scheduled:
         rule = dataclasses.replace(rule, **scheduled)
-    seen = link.sees(flat)
     differing = {
         name: value
         for name, value in zip(field_names(type(rule)), fields(rule), strict=True)

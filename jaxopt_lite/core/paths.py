@@ -43,7 +43,12 @@ class ByPath(Value):
                 "its values depend on the path of a parameter, not on the step."
             )
         flat = Flat(tree)
-        return flat.rebuild_bare(self.resolve("by_path", flat))
+        return flat.rebuild_bare(
+            leaf if is_end(leaf) else value
+            for leaf, value in zip(
+                flat.leaves, self.resolve("by_path", flat), strict=True
+            )
+        )
 
     def choose(self, where: str, flat: Flat, seen: Sequence[bool]) -> list[int]:
         """Which pattern is the first to match each leaf, -1 if none does.
@@ -147,6 +152,11 @@ def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
             "by_path: found no pattern; expected at least one, such as '*'."
         )
     for pattern in rules:
+        if not isinstance(pattern, str):
+            raise TypeError(
+                f"by_path: found the pattern {pattern!r}, a {type(pattern).__name__}; "
+                f"expected a string, such as '*bias'."
+            )
         _matcher(pattern)
     return ByPath(tuple(rules), tuple(rules.values()), strict)
 

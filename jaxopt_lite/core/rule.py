@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core import hyperparameters
+from jaxopt_lite.core import checks, hyperparameters
 from jaxopt_lite.core.numerics import real
 from jaxopt_lite.core.transformation import EmptyState
 from jaxopt_lite.core.types import (
@@ -207,15 +207,10 @@ def unpack(rule: Rule, state: State) -> dict[str, Any]:
         TypeError: if the state is another transformation's.
     """
     form = layout(rule)
-    try:
-        if form is CountedState:
-            inner = rule.State or rule.Slots
-            held = {name: getattr(state.inner_state, name) for name in inner._fields}
-            return {"count": state.count, **held}
+    checks.named_tuple(type(rule).__name__, state, form)
+    if form is not CountedState:
         return {name: getattr(state, name) for name in form._fields}
-    except AttributeError as error:
-        raise TypeError(
-            f"{type(rule).__name__}: the state is a {type(state).__name__}; expected "
-            f"{form.__name__}({', '.join(form._fields)}). Pass the state that `init` "
-            f"or the last `update` of this transformation returned."
-        ) from error
+    own = rule.State or rule.Slots
+    checks.named_tuple(type(rule).__name__, state.inner_state, own)
+    held = {name: getattr(state.inner_state, name) for name in own._fields}
+    return {"count": state.count, **held}

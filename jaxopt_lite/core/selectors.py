@@ -65,11 +65,16 @@ def as_selector(given: Any) -> Selector:
         return given
     if callable(given) and jax.tree_util.all_leaves([given]):
         return ByFunction(given)
-    flat = Flat(given)
+    flat = Flat(jax.tree.map(_plain, given))
     kept = [
         (k, v) for k, v in zip(flat.paths, flat.leaves, strict=True) if not is_end(v)
     ]
     return ByTree(tuple(k for k, _ in kept), tuple(v for _, v in kept))
+
+
+def _plain(x: Any) -> Any:
+    """A flag that is an array as a Python one: masks are structure, never traced."""
+    return x.item() if hasattr(x, "item") else x
 
 
 def _lookup(known: dict[str, Any], path: str) -> Any:

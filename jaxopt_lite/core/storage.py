@@ -18,6 +18,9 @@ class Storage(Value):
         """The dtype in which a slot is kept."""
         return dict(self.dtypes).get(slot, x.dtype)
 
+    def __repr__(self) -> str:
+        return f"keep({', '.join(f'{slot}={d}' for slot, d in self.dtypes)})"
+
 
 def keep(**dtypes: DTypeLike | None) -> Storage:
     """The storage that keeps each named slot in its dtype, where one is given."""

@@ -97,16 +97,17 @@ class FromFunctions(GradientTransformation):
         **extra: Any,
     ) -> tuple[Updates, State]:
         commit = extra.pop("commit", None)
-        if not takes_keywords(self.update_fn):
-            extra = {}
-        updates, new = self.update_fn(updates, state, params, **extra)
+        taken = accepted(self.update_fn, extra)
+        updates, new = self.update_fn(updates, state, params, **taken)
         return updates, select(commit, new, state)
 
 
-def takes_keywords(function: Callable[..., Any]) -> bool:
-    """Whether a function takes any keyword."""
-    parameters = inspect.signature(function).parameters.values()
-    return any(p.kind is p.VAR_KEYWORD for p in parameters)
+def accepted(function: Callable[..., Any], extra: dict[str, Any]) -> dict[str, Any]:
+    """Those of the keywords that a function takes."""
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return extra
+    return {name: value for name, value in extra.items() if name in parameters}
 
 
 def select(commit: jax.Array | None, new: State, old: State) -> State:

@@ -81,7 +81,9 @@ class _Reordered(Flat):
         position = {path: i for i, path in enumerate(flat.paths)}
         self._order = [position[path] for path in paths]
         self._original = flat
-        self.structure = flat.structure
+        self.tree = flat.tree
+        # Two trees are alike only if their leaves stand in the same order as well.
+        self.structure = (flat.structure, tuple(self._order))
         self.leaves = [flat.leaves[i] for i in self._order]
 
     @functools.cached_property

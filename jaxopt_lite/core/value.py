@@ -120,7 +120,7 @@ def _child(x: Any, static: Any) -> Any:
     if static is _ARRAY:
         return x
     if type(static) is _Mixed:
-        return tuple(map(_child, x, static))
+        return tuple(map(_child, x, static)) if type(x) is tuple else x
     return None
 
 
