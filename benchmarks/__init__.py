@@ -1,0 +1,1 @@
+"""What the package costs, beside its peers, in one process and in turns."""

@@ -1,0 +1,62 @@
+"""Times of several runs, taken in turns."""
+
+import gc
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+from tqdm import tqdm
+
+
+class Spread(NamedTuple):
+    """A median between its quartiles."""
+
+    low: float
+    median: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    if len(values) == 1:
+        return Spread(*values * 3)
+    return Spread(*statistics.quantiles(values, n=4, method="inclusive"))
+
+
+def ratio(times: Sequence[float], reference: Sequence[float]) -> Spread:
+    """How times compare with those taken in the same rounds."""
+    return spread([a / b for a, b in zip(times, reference, strict=True)])
+
+
+def in_turns(
+    name: str,
+    runs: Mapping[str, Callable[[], object]],
+    repeats: int,
+    prepare: Callable[[], object] = gc.collect,
+) -> dict[str, list[float]]:
+    """The seconds of each run in each round, one unmeasured round before.
+
+    Every round takes all runs, in the order opposite to the last round's, so that a
+    machine that slows down, slows all of them.
+
+    Args:
+        name: what the progress bar says.
+        runs: what to time; the arrays in a result are waited for.
+        repeats: the number of measured rounds; with 0 everything runs once.
+        prepare: is called before every run, outside the measured time.
+    """
+    times: dict[str, list[float]] = {key: [] for key in runs}
+    order = list(runs)
+    for i in tqdm(range(repeats + 1), desc=name, unit="round"):
+        for key in order:
+            prepare()
+            start = time.perf_counter()
+            jax.block_until_ready(runs[key]())
+            if i > 0:
+                times[key].append(time.perf_counter() - start)
+        order.reverse()
+    return times
