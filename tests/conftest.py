@@ -1,0 +1,22 @@
+"""Every test runs on eight CPU devices, in float32 unless it asks for `x64`."""
+
+import os
+from collections.abc import Iterator
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # for child processes too
+
+import jax
+import pytest
+
+jax.config.update("jax_num_cpu_devices", 8)
+
+
+@pytest.fixture
+def x64() -> Iterator[None]:
+    """Makes float64 the default within one test."""
+    if hasattr(jax, "enable_x64"):
+        enable_x64 = jax.enable_x64
+    else:  # before JAX 0.8
+        from jax.experimental import enable_x64
+    with enable_x64(True):
+        yield

@@ -1,0 +1,51 @@
+"""Records trajectories of torch.optim: `python -m tests.golden.record_pytorch`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from tests.golden import cases
+from tests.golden.cases import CASES, RECORDED, Case
+
+FILE = Path(__file__).with_name("pytorch.npz")
+
+
+def trajectory(case: Case) -> np.ndarray:
+    """The parameters after every step, one row each, in float64."""
+    params = {name: torch.tensor(p) for name, p in cases.parameters().items()}
+    optimizer = getattr(torch.optim, case.optimizer)(
+        [_group(case, name, p) for name, p in params.items()],
+        **{k: v for k, v in case.arguments.items() if not isinstance(v, Mapping)},
+    )
+    scheduler = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, cases.factor if case.scheduled else lambda count: 1.0
+    )
+    rows = []
+    for gradient in cases.gradients():
+        for name, p in params.items():
+            p.grad = torch.tensor(gradient[name])
+        optimizer.step()
+        scheduler.step()
+        rows.append(cases.flat({name: p.numpy().copy() for name, p in params.items()}))
+    return np.stack(rows)
+
+
+def _group(case: Case, name: str, p: torch.Tensor) -> dict[str, object]:
+    own = {k: v[name] for k, v in case.arguments.items() if isinstance(v, Mapping)}
+    return {"params": [p], **own}
+
+
+def main() -> None:
+    kept = [step - 1 for step in RECORDED]
+    np.savez_compressed(
+        FILE,
+        torch_version=str(torch.__version__),
+        names=list(CASES),
+        parameters=np.stack([trajectory(case)[kept] for case in CASES.values()]),
+    )
+
+
+if __name__ == "__main__":
+    main()

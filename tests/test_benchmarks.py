@@ -1,0 +1,164 @@
+"""Benchmarks run, and the figures that no clock decides reach their goals."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxopt_lite as jl
+from benchmarks import handwritten, peers, report, step, timing, trace, trees
+from benchmarks.__main__ import BENCHMARKS, main
+
+
+@pytest.mark.parametrize(
+    ("name", "leaves", "parameters"),
+    [
+        ("gpt2", 148, 124_439_808),
+        ("thousand", 1_000, 4_556_800),
+        ("small", 2_000, 4_160_000),
+        ("one", 1, 16_777_216),
+    ],
+)
+def test_trees_have_the_sizes_of_their_names(name, leaves, parameters):
+    tree = trees.TREES[name]()
+    assert len(jax.tree.leaves(tree)) == leaves
+    assert trees.size(tree) == parameters
+
+
+@pytest.fixture(scope="module")
+def lowered():
+    return trace.measure(trees.thousand(), [jl, optax], repeats=0)
+
+
+@pytest.mark.parametrize("pipeline", [trace.ADAMW, trace.BY_PATH])
+def test_a_thousand_leaves_lower_to_a_fifth_of_optax_lines(lowered, pipeline):
+    ours, theirs = lowered[pipeline, "jaxopt_lite"], lowered[trace.ADAMW, "optax"]
+    assert ours.lines <= theirs.lines / 5
+
+
+@pytest.mark.parametrize("pipeline", [trace.ADAMW, trace.BY_PATH])
+def test_a_thousand_leaves_are_traced_once_per_shape(lowered, pipeline):
+    shapes = {leaf.shape for leaf in jax.tree.leaves(trees.thousand())}
+    of_the_tree = 2  # the step itself, and the counts
+    assert lowered[pipeline, "jaxopt_lite"].functions == len(shapes) + of_the_tree
+
+
+def test_a_hundred_rates_are_a_hundred():
+    rates = trace.rates(trees.thousand())(trees.thousand())
+    assert len(set(jax.tree.leaves(rates))) == 100
+
+
+def test_lowering_is_cold():
+    traced = []
+
+    class Counting(jl.Rule):
+        def emit(self, g, slots, p, step):
+            traced.append(step)
+            return g
+
+    run = trace.Lowering(jl, lambda: jl.leafwise(Counting()), trees.one())
+    counts = []
+    for prepare in (lambda: None, lambda: None, lambda: trace.cool(["jaxopt_lite"])):
+        prepare()
+        run()
+        counts.append(len(traced))
+    assert counts == [1, 1, 2]
+
+
+@pytest.mark.parametrize("pipeline", step.PIPELINES)
+def test_a_step_moves_few_bytes_and_allocates_none(pipeline):
+    costs = step.measure(pipeline, trees.gpt2(shrink=12), [jl], repeats=0)
+    accessed, temporaries = step.GOALS[pipeline]
+    assert costs["jaxopt_lite"].accessed <= accessed
+    assert costs["jaxopt_lite"].temporaries <= temporaries
+    assert costs["jaxopt_lite"].aliased >= 12
+
+
+def test_the_bytes_of_optax_are_seen():
+    costs = step.measure("clip + adamw", trees.one(shrink=8), [optax], repeats=0)
+    assert costs["optax"].accessed == pytest.approx(60, abs=0.1)
+    assert costs["optax"].temporaries == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize("pipeline", step.PIPELINES)
+def test_the_step_by_hand_is_right(pipeline):
+    build, by_hand = step.PIPELINES[pipeline]
+    tree = {"dense": trees.linear(8, 4), "norm": trees.norm(4)}
+    random = np.random.default_rng(0)
+    draw = lambda leaf: jnp.float32(random.normal(size=leaf.shape))  # noqa: E731
+    params = theirs = jax.tree.map(draw, tree)
+    tx = build(optax, jl.weights_only(tree))
+    state, reference = handwritten.init(params), tx.init(params)
+    their_step = jax.jit(peers.stepper(optax, tx))
+    our_step = jax.jit(lambda p, s, g: by_hand(p, s, g, decay=step.decay(tree)))
+    for _ in range(5):
+        grads = jax.tree.map(draw, tree)
+        params, state = our_step(params, state, grads)
+        theirs, reference = their_step(theirs, reference, grads)
+    jax.tree.map(
+        lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6),
+        params,
+        theirs,
+    )
+
+
+def test_runs_take_turns_and_the_first_round_is_not_measured():
+    seen = []
+    runs = {name: lambda name=name: seen.append(name) for name in "ab"}
+    times = timing.in_turns("test", runs, repeats=2, prepare=lambda: seen.append("-"))
+    assert "".join(seen) == "-a-b-b-a-a-b"[: 2 * 2 * 3]
+    assert [len(times[name]) for name in "ab"] == [2, 2]
+
+
+def test_a_ratio_is_taken_round_by_round():
+    found = timing.ratio([1.0, 20.0, 3.0], [2.0, 20.0, 2.0])
+    assert found == (0.75, 1.0, 1.25)
+    assert str(found) == "1.00 (0.75–1.25)"
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_benchmark_prints_its_table_and_saves_it(name, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
+    main([name, "--smoke", "--tree", "one", "--save"])
+    printed = capsys.readouterr().out
+    [file] = (tmp_path / "results").iterdir()
+    assert file.name == f"{report.today()}-cpu-{name}-one.md"
+    saved = file.read_text()
+    for text in ("jaxopt_lite", "optax", "1 leaves"):
+        assert text in printed
+        assert text in saved
+    for text in (report.today(), f"JAX {jax.__version__}", "optax 0.2.8"):
+        assert text in saved
+
+
+def test_goals_are_judged():
+    assert str(report.Goal("bytes", 40.0, 40.1)).endswith("reached")
+    assert str(report.Goal("bytes", 60.0, 40.1)).endswith("missed")
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_a_missing_peer_is_left_out_and_named(name, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "optax", None)
+    main([name, "--smoke", "--tree", "one"])
+    printed = capsys.readouterr().out
+    assert "optax is not installed and left out." in printed
+    assert "optax" not in printed.partition("left out.")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["muonn"], "'muonn' is not one of trace, eager, step"),
+        (["--peers", "torhc"], "'torhc' is not one of optax"),
+        (["--repeats", "0"], "'0' is not a whole number from 1"),
+        (["--tree", "two"], "invalid choice: 'two'"),
+    ],
+)
+def test_bad_arguments_are_refused(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err

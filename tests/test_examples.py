@@ -1,0 +1,119 @@
+"""Every example runs as a newcomer would run it, and does what it says."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxopt_lite as jl
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+OPTIMIZERS = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"]
+
+
+def run(example: str, *arguments: str) -> str:
+    """What the example prints; it must succeed."""
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / example, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def percent(output: str, after: str) -> float:
+    """The first percentage that follows the given words."""
+    found = re.search(rf"{after}\D*([\d.]+) ?%", output)
+    assert found, output
+    return float(found[1])
+
+
+def test_train_digits_compares_seven_optimizers_and_draws_them(tmp_path):
+    picture = tmp_path / "digits.png"
+    output = run("train_digits.py", "--smoke", "--out", str(picture))
+    for name in OPTIMIZERS:
+        assert percent(output, rf"{name} ") >= 90, output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert picture.stat().st_size > 20_000
+
+
+@pytest.mark.full
+def test_adamw_reads_97_percent_of_the_digits_over_five_splits(tmp_path):
+    picture = str(tmp_path / "digits.png")
+    output = run(
+        "train_digits.py", "--optimizer", "adamw", "--splits", "5", "--out", picture
+    )
+    assert percent(output, "adamw ") >= 97, output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--optimizer", "adamax"], "invalid choice: 'adamax'"),
+        (["--steps", "0"], "'0' is not a whole number from 10"),
+        (["--seed", "-1"], "'-1' is not a whole number from 0"),
+        (["--splits", "five"], "'five' is not a whole number from 1"),
+        (["--out", "nowhere/digits.png"], "no .png in an existing folder"),
+        (["--out", "digits.jpeg"], "no .png in an existing folder"),
+    ],
+)
+def test_train_digits_refuses_bad_arguments_before_it_trains(
+    arguments, message, capsys
+):
+    from examples import train_digits
+
+    with pytest.raises(SystemExit) as stop:
+        train_digits.parse_args(arguments)
+    assert stop.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_linen_loop_tells_the_rings_apart():
+    assert percent(run("linen_loop.py", "--smoke"), "test accuracy") >= 98
+
+
+def test_plain_jax_tells_the_spirals_apart():
+    assert percent(run("plain_jax.py", "--smoke"), "test accuracy") >= 98
+
+
+def test_param_groups_learns_around_a_frozen_embedding():
+    output = run("param_groups.py", "--smoke")
+    assert percent(output, "test accuracy") >= 95
+    moved = dict(re.findall(r"(\w+) +moved by at most ([\d.]+)", output))
+    assert moved.keys() == {"embedding", "body", "norm", "head"}
+    assert [name for name in moved if float(moved[name]) == 0] == ["embedding"]
+    assert re.search(r"^0 of \d+ arrays of state belong", output, re.MULTILINE), output
+    assert re.search(r"frozen +set_to_zero .* 0 ", output), output
+
+
+def test_new_rule_passes_the_battery_and_learns():
+    output = run("new_rule.py", "--smoke")
+    assert "every law holds" in output
+    before, after = re.search(r"error ([\d.]+) -> ([\d.]+)", output).groups()
+    assert float(after) < 0.05 < float(before)
+
+
+def test_the_lion_of_new_rule_is_lion():
+    from examples import new_rule
+
+    params = ours = theirs = {"kernel": jnp.ones((3, 4)), "bias": jnp.ones(4)}
+    tx = new_rule.lion(0.1, weight_decay=0.01, mask=jl.weights_only)
+    reference = optax.lion(0.1, weight_decay=0.01, mask={"kernel": True, "bias": False})
+    state, reference_state = tx.init(params), reference.init(params)
+    random = np.random.default_rng(0)
+    for _ in range(50):
+        g = jax.tree.map(lambda p: jnp.float32(random.normal(size=p.shape)), params)
+        updates, state = tx.update(g, state, ours)
+        ours = jl.apply_updates(ours, updates)
+        updates, reference_state = reference.update(g, reference_state, theirs)
+        theirs = optax.apply_updates(theirs, updates)
+    for name in params:
+        np.testing.assert_allclose(ours[name], theirs[name], rtol=1e-5, atol=1e-5)

@@ -1,0 +1,172 @@
+"""Names, arguments, states, updates are Optax's, but where a table says otherwise."""
+
+import inspect
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxopt_lite
+from tests.differences import DIFFERENCES, outcome
+from tests.helpers import STEPS, TREES, assert_close, at, run, trajectory
+from tests.table import CASES, VARIANTS, Case, cases, falling
+from tests.test_schedules import SCHEDULES
+
+NESTED = TREES["nested"]
+
+
+@pytest.mark.filterwarnings("ignore:.*by_path has patterns that match no parameter")
+@pytest.mark.parametrize(
+    "like", ["nested", pytest.param("mixed", marks=pytest.mark.full)]
+)
+@pytest.mark.parametrize("case", cases(0))
+def test_updates_equal_optax(case, like, x64):
+    g, p = trajectory(TREES[like], 1), trajectory(TREES[like], 2)
+    ours, theirs = run(case.ours(), g, p), run(case.theirs(TREES[like]), g, p)
+    assert_close(ours.updates, theirs.updates)
+    if case.is_in_optax:
+        assert_close(ours.state, theirs.state)
+
+
+NARROW = [
+    Case("trace", {"decay": 0.9, "accumulator_dtype": "bfloat16"}),
+    Case("ema", {"decay": 0.9, "accumulator_dtype": "bfloat16"}),
+    Case("scale_by_adam", {"mu_dtype": "bfloat16"}),
+    Case("adam", {"learning_rate": 0.1, "mu_dtype": "bfloat16"}),
+    Case("nadamw", {"learning_rate": 0.1, "mu_dtype": "bfloat16"}),
+]
+IN_OPTAX = [case for case in [*CASES.values(), *NARROW] if case.is_in_optax]
+
+
+@pytest.mark.parametrize("case", IN_OPTAX, ids=str)
+def test_state_is_laid_out_as_in_optax(case):
+    like = jax.tree.map(lambda x: x.astype(np.float32), NESTED)
+    ours = jax.eval_shape(case.ours().init, like)
+    assert layout(ours) == layout(jax.eval_shape(case.theirs(like).init, like))
+
+
+def layout(state):
+    """A state as nested names: NamedTuples and their fields, shapes and dtypes."""
+    if hasattr(state, "_fields"):
+        fields = {k: layout(x) for k, x in zip(state._fields, state, strict=True)}
+        return type(state).__name__, fields
+    if isinstance(state, tuple | list):
+        return [layout(x) for x in state]
+    if isinstance(state, dict):
+        return {k: layout(x) for k, x in state.items()}
+    return state if state is None else (state.shape, state.dtype)
+
+
+NAMED_TUPLES = [
+    name
+    for name, value in vars(jaxopt_lite).items()
+    if hasattr(value, "_fields") and hasattr(optax, name)
+]
+
+
+@pytest.mark.parametrize("name", NAMED_TUPLES)
+def test_named_tuple_has_the_fields_of_optax(name):
+    assert getattr(jaxopt_lite, name)._fields == getattr(optax, name)._fields
+
+
+@pytest.mark.parametrize("name", [*VARIANTS, *SCHEDULES, "join_schedules"])
+def test_signature_is_that_of_optax(name):
+    ours, theirs = (
+        signature(getattr(jaxopt_lite, name)),
+        signature(getattr(optax, name)),
+    )
+    if name in ("nadam", "nadamw"):
+        assert theirs.pop() == ("nesterov", inspect.Parameter.KEYWORD_ONLY, True)
+    assert ours == theirs
+
+
+def signature(factory):
+    """Names, kinds and defaults of the arguments, in order."""
+    parameters = inspect.signature(factory).parameters.values()
+    return [(p.name, p.kind, p.default) for p in parameters]
+
+
+LAYERS = {
+    "layers": (
+        {"kernel": np.zeros((3, 4)), "bias": np.zeros(4)},
+        {"kernel": np.zeros((3, 4))},
+    ),
+    "scale": np.zeros(()),
+}
+LABELS = {
+    "layers": ({"kernel": "adamw", "bias": "sgd"}, {"kernel": "sgd"}),
+    "scale": "sgd",
+}
+
+
+def matrices(tree):
+    return jax.tree.map(lambda x: x.ndim == 2, tree)
+
+
+def signs(updates, params):
+    return jax.tree.map(jnp.sign, updates)
+
+
+COMBINED = {
+    "chain": lambda lib: lib.chain(
+        lib.clip_by_global_norm(1.0), lib.add_decayed_weights(0.1), lib.adam(falling)
+    ),
+    "chain in chain": lambda lib: lib.chain(
+        lib.chain(lib.trace(0.9), lib.identity()), lib.chain(lib.scale(-0.1))
+    ),
+    "named_chain": lambda lib: lib.named_chain(
+        ("clip", lib.clip(0.5)), ("adam", lib.scale_by_adam())
+    ),
+    "masked": lambda lib: lib.masked(lib.sgd(0.1, momentum=0.9), matrices),
+    "masked clip": lambda lib: lib.masked(lib.clip_by_global_norm(1.0), matrices),
+    "partition": lambda lib: lib.partition(
+        {"adamw": lib.adamw(1e-2), "sgd": lib.sgd(0.1, momentum=0.9)}, LABELS
+    ),
+    "partition by a function": lambda lib: lib.partition(
+        {True: lib.rmsprop(1e-2, momentum=0.9), False: lib.set_to_zero()}, matrices
+    ),
+    "freeze": lambda lib: lib.freeze(matrices),
+    "stateless": lambda lib: lib.stateless(signs),
+}
+
+
+@pytest.mark.parametrize("make", COMBINED.values(), ids=COMBINED)
+def test_combination_equals_optax(make, x64):
+    g, p = trajectory(LAYERS, 1), trajectory(LAYERS, 2)
+    ours, theirs = run(make(jaxopt_lite), g, p), run(make(optax), g, p)
+    assert_close(ours.updates, theirs.updates)
+    assert layout(ours.state) == layout(theirs.state)
+    assert_close(ours.state, theirs.state)
+
+
+@pytest.mark.parametrize("outer", [jaxopt_lite, optax])
+def test_nests_with_optax(outer, x64):
+    inner = optax if outer is jaxopt_lite else jaxopt_lite
+    mixed = outer.chain(
+        inner.clip_by_global_norm(1.0), outer.trace(0.9), inner.adam(0.1)
+    )
+    pure = optax.chain(
+        optax.clip_by_global_norm(1.0), optax.trace(0.9), optax.adam(0.1)
+    )
+    g, p = trajectory(NESTED, 1), trajectory(NESTED, 2)
+    assert_close(run(mixed, g, p), run(pure, g, p))
+
+
+def test_goes_on_from_a_state_of_optax(x64):
+    """The two differ in classes only: the leaves of one fill the tree of the other."""
+    g, p = trajectory(NESTED, 1), trajectory(NESTED, 2)
+    early, late = slice(STEPS // 2), slice(STEPS // 2, None)
+    ours, theirs = jaxopt_lite.adamw(falling), optax.adamw(falling)
+    midway = run(theirs, at(g, early), at(p, early)).state
+    whole = jax.tree.structure(jax.eval_shape(ours.init, NESTED))
+    taken = whole.unflatten(jax.tree.leaves(midway))
+    updates = run(ours, at(g, late), at(p, late), start=taken).updates
+    assert_close(updates, at(run(theirs, g, p).updates, late))
+
+
+@pytest.mark.parametrize("difference", DIFFERENCES, ids=lambda d: d.subject)
+def test_differs_from_optax_as_the_table_says(difference):
+    assert outcome(difference.probe, jaxopt_lite) == difference.ours
+    assert outcome(difference.probe, optax) == difference.optax
