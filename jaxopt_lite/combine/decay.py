@@ -4,12 +4,15 @@ from jaxopt_lite.combine.masking import masked
 from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Mask, Numeric, ScheduleFn
+from jaxopt_lite.core.types import (
+    Hyperparameter,
+    Mask,
+)
 from jaxopt_lite.rules.scaling import AddDecayedWeights
 
 
 def add_decayed_weights(
-    weight_decay: Numeric | ScheduleFn = 0.0, mask: Mask | None = None
+    weight_decay: Hyperparameter = 0.0, mask: Mask | None = None
 ) -> GradientTransformation:
     """Adds to each gradient a multiple of its parameter.
 

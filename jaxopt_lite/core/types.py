@@ -69,3 +69,6 @@ Exact: TypeAlias = Annotated[Tensor, EXACT]
 
 ScheduleFn: TypeAlias = Callable[[Count], Numeric]
 """A function from the step count (from 0) to a number."""
+
+Hyperparameter: TypeAlias = Numeric | ScheduleFn
+"""What a leaf rule's number may be: a number, an array, a schedule or `by_path`."""

@@ -7,21 +7,23 @@ from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.hyperparameters import DECAY, FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Numeric, ScheduleFn
+from jaxopt_lite.core.types import (
+    Hyperparameter,
+)
 from jaxopt_lite.rules.adam import scale_by_adam
 from jaxopt_lite.rules.momentum import trace
 from jaxopt_lite.rules.pytorch import DampenedTrace, DivideByRss, InverseTimeDecay
 from jaxopt_lite.rules.rms import scale_by_rms, scale_by_stddev
 from jaxopt_lite.rules.scaling import scale, scale_by_learning_rate
 
-Betas = tuple[Numeric, Numeric]
+Betas = tuple[Hyperparameter, Hyperparameter]
 
 
 def sgd(
-    lr: Numeric | ScheduleFn = 1e-3,
-    momentum: Numeric = 0,
-    dampening: Numeric = 0,
-    weight_decay: Numeric = 0,
+    lr: Hyperparameter = 1e-3,
+    momentum: Hyperparameter = 0,
+    dampening: Hyperparameter = 0,
+    weight_decay: Hyperparameter = 0,
     nesterov: bool = False,
     *,
     maximize: bool = False,
@@ -79,11 +81,11 @@ def sgd(
 
 
 def adagrad(
-    lr: Numeric | ScheduleFn = 1e-2,
-    lr_decay: Numeric = 0,
-    weight_decay: Numeric = 0,
-    initial_accumulator_value: Numeric = 0,
-    eps: Numeric = 1e-10,
+    lr: Hyperparameter = 1e-2,
+    lr_decay: Hyperparameter = 0,
+    weight_decay: Hyperparameter = 0,
+    initial_accumulator_value: Hyperparameter = 0,
+    eps: Hyperparameter = 1e-10,
     *,
     maximize: bool = False,
 ) -> GradientTransformation:
@@ -138,11 +140,11 @@ def adagrad(
 
 
 def rmsprop(
-    lr: Numeric | ScheduleFn = 1e-2,
-    alpha: Numeric = 0.99,
-    eps: Numeric = 1e-8,
-    weight_decay: Numeric = 0,
-    momentum: Numeric = 0,
+    lr: Hyperparameter = 1e-2,
+    alpha: Hyperparameter = 0.99,
+    eps: Hyperparameter = 1e-8,
+    weight_decay: Hyperparameter = 0,
+    momentum: Hyperparameter = 0,
     centered: bool = False,
     *,
     maximize: bool = False,
@@ -201,10 +203,10 @@ def rmsprop(
 
 
 def adam(
-    lr: Numeric | ScheduleFn = 1e-3,
+    lr: Hyperparameter = 1e-3,
     betas: Betas = (0.9, 0.999),
-    eps: Numeric = 1e-8,
-    weight_decay: Numeric = 0,
+    eps: Hyperparameter = 1e-8,
+    weight_decay: Hyperparameter = 0,
     *,
     maximize: bool = False,
 ) -> GradientTransformation:
@@ -252,10 +254,10 @@ def adam(
 
 
 def adamw(
-    lr: Numeric | ScheduleFn = 1e-3,
+    lr: Hyperparameter = 1e-3,
     betas: Betas = (0.9, 0.999),
-    eps: Numeric = 1e-8,
-    weight_decay: Numeric = 1e-2,
+    eps: Hyperparameter = 1e-8,
+    weight_decay: Hyperparameter = 1e-2,
     *,
     maximize: bool = False,
 ) -> GradientTransformation:
@@ -306,20 +308,20 @@ def adamw(
 
 
 def _descend(
-    *parts: GradientTransformation, lr: Numeric | ScheduleFn, maximize: bool
+    *parts: GradientTransformation, lr: Hyperparameter, maximize: bool
 ) -> GradientTransformation:
     """The parts, and at the end a step of size `lr`; `maximize` turns the gradient."""
     turned = [scale(-1.0)] if maximize else []
     return chain(*turned, *parts, scale_by_learning_rate(number("lr", lr)))
 
 
-def _coupled(weight_decay: Numeric) -> list[GradientTransformation]:
+def _coupled(weight_decay: Hyperparameter) -> list[GradientTransformation]:
     """Weight decay as the gradient of an L2 penalty, where there is any."""
     return [] if _is_zero(weight_decay) else [add_decayed_weights(weight_decay)]
 
 
 def _momentum(
-    momentum: Numeric, dampening: Numeric = 0, nesterov: bool = False
+    momentum: Hyperparameter, dampening: Hyperparameter = 0, nesterov: bool = False
 ) -> list[GradientTransformation]:
     """The trace of past steps, where there is any."""
     decay = number("momentum", momentum)
@@ -330,7 +332,7 @@ def _momentum(
     return [leafwise(DampenedTrace(decay, number("dampening", dampening, FINITE)))]
 
 
-def _adam(betas: Betas, eps: Numeric) -> GradientTransformation:
+def _adam(betas: Betas, eps: Hyperparameter) -> GradientTransformation:
     b1, b2 = (number(f"betas[{i}]", b, DECAY) for i, b in enumerate(betas))
     return scale_by_adam(b1, b2, eps)
 

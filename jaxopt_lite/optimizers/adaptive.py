@@ -3,7 +3,11 @@
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.transformation import GradientTransformation, identity
-from jaxopt_lite.core.types import DTypeLike, Mask, Numeric, ScheduleFn
+from jaxopt_lite.core.types import (
+    DTypeLike,
+    Hyperparameter,
+    Mask,
+)
 from jaxopt_lite.rules.adam import scale_by_adam
 from jaxopt_lite.rules.momentum import trace
 from jaxopt_lite.rules.rms import scale_by_rms, scale_by_rss, scale_by_stddev
@@ -11,9 +15,9 @@ from jaxopt_lite.rules.scaling import scale_by_learning_rate
 
 
 def adagrad(
-    learning_rate: Numeric | ScheduleFn,
-    initial_accumulator_value: Numeric = 0.1,
-    eps: Numeric = 1e-7,
+    learning_rate: Hyperparameter,
+    initial_accumulator_value: Hyperparameter = 0.1,
+    eps: Hyperparameter = 1e-7,
 ) -> GradientTransformation:
     """Steps against the gradient over the root of the sum of its squares so far.
 
@@ -50,13 +54,13 @@ def adagrad(
 
 
 def rmsprop(
-    learning_rate: Numeric | ScheduleFn,
-    decay: Numeric = 0.9,
-    eps: Numeric = 1e-8,
-    initial_scale: Numeric = 0.0,
+    learning_rate: Hyperparameter,
+    decay: Hyperparameter = 0.9,
+    eps: Hyperparameter = 1e-8,
+    initial_scale: Hyperparameter = 0.0,
     eps_in_sqrt: bool = True,
     centered: bool = False,
-    momentum: Numeric | None = None,
+    momentum: Hyperparameter | None = None,
     nesterov: bool = False,
     bias_correction: bool = False,
 ) -> GradientTransformation:
@@ -106,11 +110,11 @@ def rmsprop(
 
 
 def adam(
-    learning_rate: Numeric | ScheduleFn,
-    b1: Numeric = 0.9,
-    b2: Numeric = 0.999,
-    eps: Numeric = 1e-8,
-    eps_root: Numeric = 0.0,
+    learning_rate: Hyperparameter,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,
@@ -156,13 +160,13 @@ def adam(
 
 
 def adamw(
-    learning_rate: Numeric | ScheduleFn,
-    b1: Numeric = 0.9,
-    b2: Numeric = 0.999,
-    eps: Numeric = 1e-8,
-    eps_root: Numeric = 0.0,
+    learning_rate: Hyperparameter,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     mu_dtype: DTypeLike | None = None,
-    weight_decay: Numeric | ScheduleFn = 1e-4,
+    weight_decay: Hyperparameter = 1e-4,
     mask: Mask | None = None,
     *,
     nesterov: bool = False,
@@ -215,11 +219,11 @@ def adamw(
 
 
 def nadam(
-    learning_rate: Numeric | ScheduleFn,
-    b1: Numeric = 0.9,
-    b2: Numeric = 0.999,
-    eps: Numeric = 1e-8,
-    eps_root: Numeric = 0.0,
+    learning_rate: Hyperparameter,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     mu_dtype: DTypeLike | None = None,
 ) -> GradientTransformation:
     """Adam that looks one step ahead: `adam(…, nesterov=True)`.
@@ -253,13 +257,13 @@ def nadam(
 
 
 def nadamw(
-    learning_rate: Numeric | ScheduleFn,
-    b1: Numeric = 0.9,
-    b2: Numeric = 0.999,
-    eps: Numeric = 1e-8,
-    eps_root: Numeric = 0.0,
+    learning_rate: Hyperparameter,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     mu_dtype: DTypeLike | None = None,
-    weight_decay: Numeric | ScheduleFn = 1e-4,
+    weight_decay: Hyperparameter = 1e-4,
     mask: Mask | None = None,
 ) -> GradientTransformation:
     """AdamW that looks one step ahead: `adamw(…, nesterov=True)`.

@@ -2,14 +2,17 @@
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.core.transformation import GradientTransformation, identity
-from jaxopt_lite.core.types import DTypeLike, Numeric, ScheduleFn
+from jaxopt_lite.core.types import (
+    DTypeLike,
+    Hyperparameter,
+)
 from jaxopt_lite.rules.momentum import trace
 from jaxopt_lite.rules.scaling import scale_by_learning_rate
 
 
 def sgd(
-    learning_rate: Numeric | ScheduleFn,
-    momentum: Numeric | None = None,
+    learning_rate: Hyperparameter,
+    momentum: Hyperparameter | None = None,
     nesterov: bool = False,
     accumulator_dtype: DTypeLike | None = None,
 ) -> GradientTransformation:

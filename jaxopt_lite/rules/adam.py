@@ -13,6 +13,7 @@ from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Count,
     DTypeLike,
+    Hyperparameter,
     NonNegative,
     Numeric,
     Signed,
@@ -72,10 +73,10 @@ class NesterovAdam(ScaleByAdam):
 
 
 def scale_by_adam(
-    b1: Numeric = 0.9,
-    b2: Numeric = 0.999,
-    eps: Numeric = 1e-8,
-    eps_root: Numeric = 0.0,
+    b1: Hyperparameter = 0.9,
+    b2: Hyperparameter = 0.999,
+    eps: Hyperparameter = 1e-8,
+    eps_root: Hyperparameter = 0.0,
     mu_dtype: DTypeLike | None = None,
     *,
     nesterov: bool = False,

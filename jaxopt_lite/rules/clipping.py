@@ -9,7 +9,11 @@ from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, squares_in_units
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Numeric, Tensor
+from jaxopt_lite.core.types import (
+    Hyperparameter,
+    Numeric,
+    Tensor,
+)
 
 
 class Clip(Rule):
@@ -21,7 +25,7 @@ class Clip(Rule):
         return jnp.clip(g, -self.max_delta, self.max_delta)
 
 
-def clip(max_delta: Numeric) -> GradientTransformation:
+def clip(max_delta: Hyperparameter) -> GradientTransformation:
     """Clips each element of each gradient to an interval around zero.
 
         u = min(max(g, -max_delta), max_delta)
@@ -62,7 +66,7 @@ class ClipByGlobalNorm(SharedRule):
         return g * shared
 
 
-def clip_by_global_norm(max_norm: Numeric) -> GradientTransformation:
+def clip_by_global_norm(max_norm: Hyperparameter) -> GradientTransformation:
     """Scales all gradients down together so that their common norm stays bounded.
 
         u = g * min(1, max_norm / norm),  norm = sqrt(sum over leaves of sum |g|**2)

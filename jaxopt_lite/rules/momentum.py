@@ -8,7 +8,14 @@ from jaxopt_lite.core.numerics import bias_correction
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Count, DTypeLike, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import (
+    Count,
+    DTypeLike,
+    Hyperparameter,
+    Numeric,
+    Signed,
+    Tensor,
+)
 
 
 class TraceState(NamedTuple):
@@ -38,7 +45,9 @@ class NesterovTrace(Trace):
 
 
 def trace(
-    decay: Numeric, nesterov: bool = False, accumulator_dtype: DTypeLike | None = None
+    decay: Hyperparameter,
+    nesterov: bool = False,
+    accumulator_dtype: DTypeLike | None = None,
 ) -> GradientTransformation:
     """Adds up past gradients, each weighted by how long ago it came.
 
@@ -108,7 +117,9 @@ class DebiasedEma(Ema):
 
 
 def ema(
-    decay: Numeric, debias: bool = True, accumulator_dtype: DTypeLike | None = None
+    decay: Hyperparameter,
+    debias: bool = True,
+    accumulator_dtype: DTypeLike | None = None,
 ) -> GradientTransformation:
     """Replaces each gradient by the exponential moving mean of the gradients so far.
 

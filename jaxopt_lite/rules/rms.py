@@ -10,7 +10,14 @@ from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, bias_correction, real
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Count, NonNegative, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import (
+    Count,
+    Hyperparameter,
+    NonNegative,
+    Numeric,
+    Signed,
+    Tensor,
+)
 from jaxopt_lite.rules.momentum import moving_mean
 
 
@@ -39,7 +46,7 @@ class ScaleByRss(Rule):
 
 
 def scale_by_rss(
-    initial_accumulator_value: Numeric = 0.1, eps: Numeric = 1e-7
+    initial_accumulator_value: Hyperparameter = 0.1, eps: Hyperparameter = 1e-7
 ) -> GradientTransformation:
     """Divides each gradient by the root of the sum of its squares so far.
 
@@ -116,9 +123,9 @@ class DebiasedScaleByRms(ScaleByRms):
 
 
 def scale_by_rms(
-    decay: Numeric = 0.9,
-    eps: Numeric = 1e-8,
-    initial_scale: Numeric = 0.0,
+    decay: Hyperparameter = 0.9,
+    eps: Hyperparameter = 1e-8,
+    initial_scale: Hyperparameter = 0.0,
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
 ) -> GradientTransformation:
@@ -214,9 +221,9 @@ class DebiasedScaleByStddev(ScaleByStddev):
 
 
 def scale_by_stddev(
-    decay: Numeric = 0.9,
-    eps: Numeric = 1e-8,
-    initial_scale: Numeric = 0.0,
+    decay: Hyperparameter = 0.9,
+    eps: Hyperparameter = 1e-8,
+    initial_scale: Hyperparameter = 0.0,
     eps_in_sqrt: bool = True,
     bias_correction: bool = False,
 ) -> GradientTransformation:

@@ -6,7 +6,13 @@ from jaxopt_lite.core.hyperparameters import FINITE, NON_NEGATIVE, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation, identity
-from jaxopt_lite.core.types import Count, Numeric, ScheduleFn, Tensor
+from jaxopt_lite.core.types import (
+    Count,
+    Hyperparameter,
+    Numeric,
+    ScheduleFn,
+    Tensor,
+)
 
 
 class Scale(Rule):
@@ -18,7 +24,7 @@ class Scale(Rule):
         return self.step_size * g
 
 
-def scale(step_size: Numeric) -> GradientTransformation:
+def scale(step_size: Hyperparameter) -> GradientTransformation:
     """Multiplies each gradient by a number.
 
         u = step_size * g
@@ -82,7 +88,7 @@ class ScaleByLearningRate(Rule):
 
 
 def scale_by_learning_rate(
-    learning_rate: Numeric | ScheduleFn | None = None, *, flip_sign: bool = True
+    learning_rate: Hyperparameter | None = None, *, flip_sign: bool = True
 ) -> GradientTransformation:
     """Turns a direction into a step downhill of the size of the learning rate.
 
