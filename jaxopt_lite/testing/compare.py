@@ -134,13 +134,13 @@ def _wide(x: Any) -> np.ndarray:
 
 def _largest(x: Any) -> float:
     """The largest magnitude in a floating-point leaf; whole numbers are exact."""
-    if not jnp.issubdtype(jnp.result_type(x), jnp.inexact):
+    if not jnp.issubdtype(np.asarray(x).dtype, jnp.inexact):
         return 0.0
     magnitudes = np.abs(_wide(x))
     return float(np.max(magnitudes, where=np.isfinite(magnitudes), initial=0.0))
 
 
 def _tolerance(tree: Any) -> float:
-    kinds = [jnp.result_type(x) for x in jax.tree.leaves(tree)]
-    bits = [jnp.finfo(d).bits for d in kinds if jnp.issubdtype(d, jnp.inexact)]
+    dtypes = [np.asarray(x).dtype for x in jax.tree.leaves(tree)]
+    bits = [jnp.finfo(d).bits for d in dtypes if jnp.issubdtype(d, jnp.inexact)]
     return TOLERANCE[min(bits, default=64)]
