@@ -101,6 +101,12 @@ def _other_containers(lib: ModuleType) -> str:
     return f"{_step(tx, p, p)['layers'][0]:.1f}"
 
 
+def _frozen(lib: ModuleType) -> int:
+    p = {"w": jnp.zeros(10), "b": jnp.zeros(1)}
+    tx = lib.chain(lib.adam(0.1), lib.freeze({"w": True, "b": False}))
+    return sum(x.size for x in jax.tree.leaves(tx.init(p)))
+
+
 def _update_is_none(lib: ModuleType) -> float:
     return float(lib.apply_updates({"w": jnp.float32(1)}, {"w": None})["w"])
 
@@ -219,6 +225,13 @@ DIFFERENCES = (
         "2.2",
         "ValueError",
         "masks and labels are matched by path, not by container",
+    ),
+    Difference(
+        "numbers kept by chain(adam, freeze) for 1 parameter beside 10 frozen",
+        _frozen,
+        "3",
+        "23",
+        "frozen parameters take no part in a chain, in moments, decay or norms",
     ),
     Difference(
         "apply_updates where the update is None",

@@ -1,0 +1,67 @@
+"""What the README says is what the repository does."""
+
+import re
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxopt_lite as jl
+from jaxopt_lite.interop import pytorch
+from tests import differences
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+PARAMS = {
+    "dense": {"kernel": jnp.ones((4, 3)), "bias": jnp.ones(3)},
+    "norm": {"scale": jnp.ones(3)},
+}
+
+
+def test_the_table_of_differences_is_current():
+    assert differences.markdown() in README
+
+
+def test_the_flax_example_trains():
+    (example,) = re.findall(r"## With Flax\n\n```python\n(.*?)```", README, re.DOTALL)
+    names: dict = {}
+    exec(example, names)
+    x = jnp.ones((4, 8))
+    losses = [
+        names["step"](names["model"], names["optimizer"], x, x[:, :1])
+        for _ in range(20)
+    ]
+    assert losses[-1] < losses[0]
+
+
+def optimizers():
+    cells = re.findall(r"`((?:jl|pytorch)\.[^`]+)`", README)
+    return [cell for cell in cells if "…" not in cell and "peak" not in cell]
+
+
+@pytest.mark.parametrize("expression", optimizers())
+def test_every_optimizer_named_in_a_table_works(expression):
+    tx = eval(expression, {"jl": jl, "pytorch": pytorch})
+    if isinstance(tx, jl.GradientTransformation):
+        updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
+        assert jax.tree.structure(updates) == jax.tree.structure(PARAMS)
+
+
+@pytest.mark.parametrize(
+    ("row", "tx"),
+    [
+        ("`sgd(lr)`", jl.sgd(0.1)),
+        ("`sgd(lr, momentum=0.9)`", jl.sgd(0.1, momentum=0.9)),
+        ("`adagrad(lr)`", jl.adagrad(0.1)),
+        ("`rmsprop(lr)`", jl.rmsprop(0.1)),
+        ("`adam(lr)`, `nadam(lr)`", jl.adam(0.1)),
+        ("`adam(lr)`, `nadam(lr)`", jl.nadam(0.1)),
+        ("`adamw(lr)`, `nadamw(lr)`", jl.adamw(0.1)),
+        ("`adamw(lr)`, `nadamw(lr)`", jl.nadamw(0.1)),
+    ],
+)
+def test_the_table_of_state_per_parameter(row, tx, capsys):
+    (extra,) = re.findall(re.escape(f"| {row} |") + r"[^|]*\| (\d) \|", README)
+    table = jl.summary(tx, PARAMS)
+    assert {row.bytes_per_parameter / 4 for row in table.rows} == {int(extra)}
+    assert "bytes" in capsys.readouterr().out
