@@ -28,7 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         name = args.tree or measured.TREE
         tree = trees.TREES[name](trees.NARROW if args.smoke else measured.SHRINK)
         repeats = args.repeats or (1 if args.smoke else measured.REPEATS)
-        report = measured.report(name, tree, libraries, repeats)
+        label = f"{name}-smoke" if args.smoke else name
+        report = measured.report(label, tree, libraries, repeats)
         if args.smoke or name != measured.TREE:  # the goals are for other sizes
             report = dataclasses.replace(report, goals=())
         report.show(console)

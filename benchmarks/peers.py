@@ -9,9 +9,6 @@ import jaxopt_lite
 
 KNOWN = ("optax",)
 
-Pipeline = Callable[[ModuleType, Any], Any]
-"""From a library and a mask of weight decay to a transformation."""
-
 
 def installed(names: Iterable[str]) -> tuple[list[ModuleType], list[str]]:
     """This package and the named peers; then the names of those that are missing."""

@@ -91,8 +91,9 @@ def report(
         title=f"A training step behind the gradients: {name}, {trees.describe(tree)}",
         how=(
             "float32, parameters and state donated. Bytes accessed, of temporaries "
-            "(temp) and aliased are per parameter, as XLA counts them. Milliseconds in turns: "
-            f"median of {repeats}; their ratio to the step by hand (quartiles)."
+            "(temp) and of aliased buffers are per parameter, as XLA counts them. "
+            f"Milliseconds in turns: median of {repeats}; their ratio to the step by "
+            "hand (quartiles)."
         ),
         libraries=libraries,
         columns=[
@@ -100,7 +101,7 @@ def report(
             "library",
             "bytes",
             "temp",
-            "aliased",
+            "alias",
             "ms",
             "ratio",
         ],

@@ -18,6 +18,8 @@ class Spread(NamedTuple):
     high: float
 
     def __str__(self) -> str:
+        if self.low == self.high:
+            return f"{self.median:.2f}"
         return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
 
 

@@ -1,6 +1,7 @@
 """How long a training step takes to trace and lower, and how much text comes out."""
 
 import gc
+import re
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -77,8 +78,9 @@ def rates(tree: Any) -> Any:
 
 
 def cool(names: Sequence[str]) -> None:
-    """Empties JAX's caches and those of the named libraries."""
+    """Empties JAX's caches, those of the named libraries, and that of `re`."""
     jax.clear_caches()
+    re.purge()
     for name, module in list(sys.modules.items()):
         if name.partition(".")[0] in names:
             for value in vars(module).values():

@@ -5,6 +5,7 @@ schedules, what the leaves of a shared rule agree on) are settled first; then ea
 goes through the whole run at once, in the program that `kernel` compiles for its shape.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ import numpy as np
 
 from jaxopt_lite.core import checks, kernel
 from jaxopt_lite.core.links import Link, settings
-from jaxopt_lite.core.numerics import UNIT
+from jaxopt_lite.core.numerics import distinct_unit
 from jaxopt_lite.core.rule import (
     SharedRule,
     keywords,
@@ -174,12 +175,14 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
     rule = stage.link.rule
     assert isinstance(rule, SharedRule)
     partials = []
+    alike: Counter[tuple[int, ...]] = Counter()
     for i, (x, y) in enumerate(zip(g.leaves, p, strict=True)):
         if stage.setting[i] < 0:
             continue
         numbers, structure = jax.tree.flatten(stage.rules[stage.setting[i]])
         measure = kernel.measure_program(structure, update_dtype(x, y))
-        unit = np.float32(UNIT * 2.0 ** (i % 8))
+        unit = distinct_unit(alike[np.shape(x)])
+        alike[np.shape(x)] += 1
         row = stage.rows[i]
         partials.append(measure(numbers, stage.count, x, y, row, unit, named))
     if not partials:

@@ -48,13 +48,17 @@ UNIT = 2.0**16
 """The unit of norms that are measured in one pass: see `squares_in_units`."""
 
 
+def distinct_unit(k: int) -> np.float32:
+    """The unit of the k-th leaf of its shape: `UNIT` or a little more."""
+    return np.float32(UNIT * (1 + k % 32 / 32))
+
+
 def squares_in_units(x: jax.Array, unit: jax.Array) -> jax.Array:
     """The sum of squares of `x / UNIT`, without overflow up to |x| = 1e20.
 
-    The scaling takes no pass of its own. `unit` is a power of two above `UNIT` that
-    differs between neighbouring leaves and is undone on the scalar: one constant for
-    all leaves would be shared by XLA as an array in memory. What is below 1e-12
-    counts as zero.
+    The scaling takes no pass of its own, as long as `unit` differs between leaves of
+    one shape: XLA would write one constant for all of them to memory as an array. It
+    is undone on the scalar. What is below 1e-12 counts as zero.
     """
     return jnp.sum(abs_sq(x * (1 / unit))) * jnp.square(unit / UNIT)
 

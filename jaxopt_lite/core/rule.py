@@ -117,7 +117,7 @@ class SharedRule(Rule):
 
     `begin()` gives the numbers before the first step, as a NamedTuple whose fields
     stand in `State` too; those that `settle` returns under the same names are kept.
-    `measure` may name `unit`, the power of two for `numerics.squares_in_units`.
+    `measure` may name `unit`, a number that `numerics.squares_in_units` wants.
 
     Example:
         >>> import jax.numpy as jnp
