@@ -23,8 +23,6 @@ from tests.reference import optimizers, rules
 TAKES_SCHEDULES = {"learning_rate", "weight_decay", "step_size_fn"}
 """The arguments for which Optax's factories take a schedule."""
 
-NEEDS_PARAMS = {"add_decayed_weights", "adamw", "nadamw"}
-
 
 class Case(NamedTuple):
     """A transformation with its arguments.
@@ -39,10 +37,6 @@ class Case(NamedTuple):
         given = (f"{name}={_short(value)}" for name, value in self.arguments.items())
         return f"{self.name}({', '.join(given)})"
 
-    @property
-    def needs_params(self) -> bool:
-        return self.name in NEEDS_PARAMS
-
     def ours(self) -> jaxopt_lite.GradientTransformation:
         given = {
             name: jaxopt_lite.by_path(value) if isinstance(value, Mapping) else value
@@ -51,13 +45,9 @@ class Case(NamedTuple):
         return getattr(jaxopt_lite, self.name)(**given)
 
     @property
-    def is_in_optax(self) -> bool:
+    def suits_optax(self) -> bool:
         """Whether Optax's factory takes the arguments as they are."""
-        return (
-            hasattr(optax, self.name)
-            and not self._is_by_path
-            and _scheduled(self.arguments) <= TAKES_SCHEDULES
-        )
+        return not self._is_by_path and _scheduled(self.arguments) <= TAKES_SCHEDULES
 
     @property
     def _is_by_path(self) -> bool:
@@ -88,11 +78,16 @@ class Case(NamedTuple):
         """The updates of every step, stacked, by NumPy in float64."""
         function = getattr(rules, self.name, None) or getattr(optimizers, self.name)
         g, p = _float64(gradients), _float64(parameters)
-        if self.name == "clip_by_global_norm":
+        if self.sees_whole_tree:
             u = _whole_tree(function, g, self.arguments)
         else:
             u = [np.stack(list(function(g[k], p[k], **self.at(k)))) for k in g]
         return jax.tree.structure(gradients).unflatten(u)
+
+    @property
+    def sees_whole_tree(self) -> bool:
+        """Whether the update of one leaf depends on the other leaves."""
+        return self.name == "clip_by_global_norm"
 
     def at(self, path: str) -> dict[str, Any]:
         """The arguments in force for one parameter."""

@@ -88,6 +88,21 @@ def test_a_gradient_that_is_none():
     assert "  'dense/bias': gradient None, parameter float32[2]\n" in text
 
 
+def test_a_gradient_that_is_masked_where_the_parameter_is_not():
+    g = dense(bias=jl.MaskedNode())
+    text = message(ValueError, TX.update, g, STATE, PARAMS)
+    assert "  'dense/bias': gradient masked, parameter float32[2]\n" in text
+
+
+@pytest.mark.parametrize("absent", [None, jl.MaskedNode()], ids=["None", "masked"])
+def test_a_gradient_for_which_there_is_no_state(absent):
+    tx = jl.trace(0.9)
+    state = tx.init(dense(bias=absent))
+    for params in (None, PARAMS):
+        text = message(ValueError, tx.update, PARAMS, state, params)
+        assert "  'dense/bias': " in text
+
+
 def test_a_bare_array_has_no_path():
     tx = jl.adam(0.1)
     p = jnp.ones(2)
@@ -216,7 +231,7 @@ def test_a_keyword_missing_where_it_is_needed():
             lambda: jl.sgd(jl.by_path({"bias": -1.0, "*": 0.1})),
             "learning_rate['bias'] is -1; expected a number in [0, inf).",
         ),
-        (lambda: jl.clip(-1.0), "max_delta is -1; expected a number in [0, inf)."),
+        (lambda: jl.clip(-1.0), "max_delta is -1; expected a number in [0, inf]."),
     ],
 )
 def test_a_number_out_of_range(build, text):
@@ -343,9 +358,10 @@ def test_a_pattern_that_is_no_string():
     ids=["masked", "freeze", "partition"],
 )
 def test_a_tree_that_does_not_cover(tx, where):
+    state = tx.init({"dense": {"kernel": jnp.ones((3, 2))}})
     for call in (
         lambda: tx.init(PARAMS),
-        lambda: tx.update(PARAMS, jl.MaskedState(jl.EmptyState()), PARAMS),
+        lambda: tx.update(PARAMS, state, PARAMS),
     ):
         assert message(ValueError, call) == (
             f"{where}: a mask or tree of labels does not cover 1 of 2 parameters.\n"

@@ -70,6 +70,7 @@ TRANSFORMATIONS = {**{name: case.ours() for name, case in CASES.items()}, **COMB
 
 # What the seven optimizers are made of, in few: run at every change.
 REPRESENTATIVE = ["chain", "partition", "arrays", "everything", "pytorch.rmsprop"]
+OTHERS = [name for name in TRANSFORMATIONS if name not in REPRESENTATIVE]
 
 PASSED = "where it does nothing, updates pass as they came"
 PASSES_ON = {"updates_have_the_result_type": PASSED, "wrong_shape_is_named": PASSED}
@@ -113,8 +114,6 @@ def test_laws(name):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize(
-    "name", [n for n in TRANSFORMATIONS if n not in REPRESENTATIVE]
-)
+@pytest.mark.parametrize("name", OTHERS)
 def test_laws_of_all(name):
     assert_laws(name)

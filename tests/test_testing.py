@@ -589,8 +589,9 @@ def test_a_rounding_error_is_no_failure():
     assert check_transformation(Reorders(), laws=["jit_equals_eager"])
 
 
+@pytest.mark.full
 def test_what_optax_does_not_keep():
-    """Closures compare by identity; state and errors are as this package's are not."""
+    """Its closures have no value, moments follow the gradient, errors name no path."""
     with pytest.raises(LawViolation) as violation:
         check_transformation(optax.adam(1e-3))
     assert set(violation.value.problems) == {

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from jaxopt_lite.combine.masking import Freeze, fill_frozen, hide, judge
+from jaxopt_lite.combine.masking import Freeze, fill_frozen, hide
 from jaxopt_lite.core import lift
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
-from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import Params, State, Updates
 
 
@@ -35,11 +34,11 @@ class Chain(GradientTransformation):
         )
 
     def init(self, params: Params) -> State:
-        flat = Flat(params)
-        for mask in self._frozen():
-            judge(mask, "freeze", flat)
         seen = hide(self._frozen(), params)
-        return tuple(tx.init(seen) for tx in self.transforms)
+        return tuple(
+            tx.init(params if isinstance(tx, Freeze) else seen)
+            for tx in self.transforms
+        )
 
     def update(
         self,

@@ -97,7 +97,7 @@ def presence(where: str, g: Flat, p: Flat, seen: Sequence[bool]) -> None:
     problems = [
         (g.paths[i], f"gradient {describe(x)}, parameter {describe(y)}")
         for i, (x, y) in enumerate(zip(g.leaves, p.leaves, strict=True))
-        if (x is None and seen[i]) or (y is None and not is_end(x))
+        if (is_end(x) and seen[i]) or (y is None and not is_end(x))
     ]
     if problems:
         fail(
@@ -106,6 +106,28 @@ def presence(where: str, g: Flat, p: Flat, seen: Sequence[bool]) -> None:
             problems,
             "Expected an array in both or None in both: freeze a parameter that gets "
             "no gradient with `partition` and `set_to_zero`.",
+            ValueError,
+        )
+
+
+def kept(where: str, slot: str, column: Flat, p: Flat, seen: Sequence[bool]) -> None:
+    """Refuses a slot that holds nothing for a leaf that is seen.
+
+    Raises:
+        ValueError: naming every such leaf.
+    """
+    problems = [
+        (p.paths[i], f"state.{slot} {describe(x)}, gradient {describe(p.leaves[i])}")
+        for i, (x, is_seen) in enumerate(zip(column.leaves, seen, strict=True))
+        if is_seen and is_end(x)
+    ]
+    if problems:
+        fail(
+            f"{where}: {plural(len(problems), 'leaf has', 'leaves have')} a gradient "
+            f"and no state.",
+            problems,
+            "Expected the leaves that `init` saw: filter or mask the parameters in the "
+            "same way for `init` and `update`.",
             ValueError,
         )
 

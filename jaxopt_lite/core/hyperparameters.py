@@ -64,6 +64,7 @@ def at_count(x: Any, count: Count | None) -> Any:
 NON_NEGATIVE = "[0, inf)"
 FINITE = "(-inf, inf)"
 DECAY = "[0, 1)"
+BOUND = "[0, inf]"
 
 
 def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:

@@ -106,7 +106,7 @@ def _move(
     """One rule's transition, the choice of slots, and its readout."""
 
     def asked(method: str) -> dict[str, Any]:
-        return {name: keys[name] for name in keywords(type(rule), method)}
+        return {k: keys[k] for k in keywords(type(rule), method) if k in keys}
 
     if rule.update is not None:
         u, new = rule.update(g, old, p, t, **asked("update"))
@@ -156,7 +156,7 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
             rule.Slots._make(widen(x, wide) for x in row),
             None if p is None else jnp.asarray(p).astype(wide),
             step_number(count, wide),
-            **{name: keys[name] for name in keywords(type(rule), "measure")},
+            **{k: keys[k] for k in keywords(type(rule), "measure") if k in keys},
         )
 
     return jax.jit(measure)

@@ -17,9 +17,9 @@ from jaxopt_lite.core.links import Link, settings
 from jaxopt_lite.core.numerics import distinct_unit
 from jaxopt_lite.core.rule import (
     SharedRule,
+    begin,
     keywords,
     pack,
-    shared_names,
     slot_kinds,
     unpack,
 )
@@ -83,7 +83,8 @@ class _Stage:
         self.parts = unpack(link.rule, state)
         self.count = self.parts.get("count")
         self.columns = [
-            _column(link, slot, self.parts[slot], p) for slot in link.rule.Slots._fields
+            _column(link, slot, self.parts[slot], p, seen)
+            for slot in link.rule.Slots._fields
         ]
         leaves = [column.leaves for column in self.columns]
         self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
@@ -102,7 +103,7 @@ class _Stage:
             self.link.rule.Slots._fields, self.columns, _transpose(self), strict=True
         ):
             parts[slot] = column.rebuild(leaves)
-        for name in shared_names(self.link.rule) if shared is not None else ():
+        for name in begin(self.link.rule) if shared is not None else ():
             kept = select(commit, getattr(shared, name), parts[name])
             parts[name] = kept.astype(parts[name].dtype)
         return pack(self.link.rule, parts)
@@ -144,9 +145,10 @@ def _take_apart(
     return stages, g, [None] * len(g.leaves) if p is None else p.leaves
 
 
-def _column(link: Link, slot: str, tree: Any, p: Flat) -> Flat:
+def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Flat:
     """A slot's tree in the order of the parameters."""
     column = checks.align(link.name, p, f"state.{slot}", tree)
+    checks.kept(link.name, slot, column, p, seen)
     if slot_kinds(link.rule.Slots)[slot] is not EXACT:
         checks.shapes(link.name, f"state.{slot}", column, "gradient", p)
     return column
@@ -154,20 +156,20 @@ def _column(link: Link, slot: str, tree: Any, p: Flat) -> Flat:
 
 def _named(links: Sequence[Link], extra: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords that the rules name, out of those that the caller passed."""
-    names = {
-        (link.name, name)
+    demanded = {
+        (link.name, name): is_demanded
         for link in links
         for method in ("advance", "emit", "update", "measure", "settle")
-        for name in keywords(type(link.rule), method)
+        for name, is_demanded in keywords(type(link.rule), method).items()
         if name not in ("shared", "unit")
     }
-    for rule, name in sorted(names):
-        if name not in extra:
+    for (rule, name), is_demanded in sorted(demanded.items()):
+        if is_demanded and name not in extra:
             raise TypeError(
                 f"{rule}: update was called without `{name}`; expected it as a "
                 f"keyword. Call update(updates, state, params, {name}=...)."
             )
-    return {name: extra[name] for _, name in names}
+    return {name: extra[name] for _, name in demanded if name in extra}
 
 
 def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> Any:
@@ -191,7 +193,7 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
     dtype = jax.tree.leaves(total)[0].dtype
     begun = rule.begin()
     if begun != ():
-        begun = type(begun)(*(stage.parts[name] for name in begun._fields))
-    keys = {name: named[name] for name in keywords(type(rule), "settle")}
+        begun = begun._replace(**{name: stage.parts[name] for name in begun._fields})
+    keys = {k: named[k] for k in keywords(type(rule), "settle") if k in named}
     t = kernel.step_number(stage.count, dtype)
     return kernel.with_numbers(stage.rules[0], dtype).settle(begun, total, t, **keys)

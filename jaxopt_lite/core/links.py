@@ -1,6 +1,7 @@
 """A leaf rule in its place: the leaves it sees, its numbers there, its first state."""
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.rule import Rule, counts, fields, pack, shared_names
+from jaxopt_lite.core.rule import Rule, begin, counts, fields, pack
 from jaxopt_lite.core.selectors import Selector
 from jaxopt_lite.core.storage import Storage, arithmetic_dtype, widen
 from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
@@ -48,10 +49,10 @@ def init(link: Link, params: Params) -> State:
     flat = Flat(params)
     seen = link.sees(flat)
     checks.inexact(link.name, "parameter", flat, seen)
+    rules, setting = settings(link, jnp.zeros((), jnp.int32), flat, seen)
     for value in fields(link.rule):
         if isinstance(value, ByPath):
             value.judge(link.name, flat)
-    rules, setting = settings(link, jnp.zeros((), jnp.int32), flat, seen)
     rows = [
         _init_leaf(rules[i], link.storage, p) if i >= 0 else None
         for p, i in zip(flat.leaves, setting, strict=True)
@@ -59,8 +60,7 @@ def init(link: Link, params: Params) -> State:
     parts: dict[str, Any] = {}
     if counts(link.rule):
         parts["count"] = jnp.zeros((), jnp.int32)
-    for name in shared_names(link.rule):
-        number: Any = getattr(link.rule.begin(), name)  # type: ignore[attr-defined]
+    for name, number in begin(rules[0] if rules else link.rule).items():
         parts[name] = jnp.array(number, dtype=jnp.asarray(number).dtype)
     for slot in link.rule.Slots._fields:
         column = [
@@ -81,15 +81,15 @@ def _absent(p: Any) -> Any:
 
 
 def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
-    """The slots of one leaf. They share no memory with what is donated or kept."""
-    if not isinstance(p, jax.Array | jax.ShapeDtypeStruct):
-        p = jnp.asarray(p)
-    dtype = arithmetic_dtype(p.dtype)
+    """The slots of one leaf: of a shape only shapes.
+
+    They share no memory with what is donated or kept.
+    """
     if isinstance(p, jax.ShapeDtypeStruct):
-        like: Any = jax.ShapeDtypeStruct(p.shape, dtype)
-    else:
-        like = p.astype(dtype)
-    slots = rule.init(like)
+        return jax.eval_shape(functools.partial(_init_leaf, rule, storage), p)
+    p = jnp.asarray(p)
+    dtype = arithmetic_dtype(p.dtype)
+    slots = rule.init(p.astype(dtype))
     kept: list[Any] = []
     for slot, x in zip(slots._fields, slots, strict=True):
         wide = widen(x, dtype)

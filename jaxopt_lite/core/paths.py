@@ -127,7 +127,8 @@ def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
 
     Returns:
         A value to give wherever a leaf rule takes a number, as a `mask`, or as the
-        labels of `partition`. It is also a function of a tree.
+        labels of `partition`. It is also a function of a tree; Optax's own `mask`
+        arguments take that function, `by_path(…).__call__`.
 
     Raises:
         ValueError: if `rules` is empty or a regular expression does not compile; where

@@ -48,10 +48,10 @@ class Rule(Value):
 
     It knows no trees, dtypes, counters, masks or paths. `g`, `p` and the slots arrive
     as arrays of one shape, in at least float32; `step` counts from 1, in their dtype.
-    Fields are hyperparameters: whatever the user gave (number, array, schedule,
+    Fields are hyperparameters: whatever was given (number, array, `Schedule`,
     `by_path`), the rule reads the number in force for this leaf at this step. It does
     not branch on it in Python. A keyword-only argument (`*, value`) names what the
-    caller must pass to `update`.
+    caller must pass to `update`, or may if it has a default.
 
     Class attributes:
         Slots: the NamedTuple of slots, each annotated `Signed`, `NonNegative` or
@@ -155,13 +155,16 @@ def slot_kinds(slots: type[Any]) -> dict[str, Kind]:
 
 
 @cached
-def keywords(rule: type[Rule], method: str) -> tuple[str, ...]:
-    """The keyword-only arguments of a rule's method, if it has the method."""
+def keywords(rule: type[Rule], method: str) -> dict[str, bool]:
+    """The keyword-only arguments of a rule's method, and whether each is demanded."""
     function = getattr(rule, method, None)
     if function is None:
-        return ()
-    parameters = inspect.signature(function).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        return {}
+    return {
+        p.name: p.default is p.empty
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
 
 
 def layout(rule: Rule) -> type[Any]:
@@ -185,19 +188,19 @@ def counts(rule: Rule) -> bool:
     return "count" in layout(rule)._fields
 
 
-def shared_names(rule: Rule) -> tuple[str, ...]:
-    """The names of the shared numbers that are kept from step to step."""
+def begin(rule: Rule) -> dict[str, Any]:
+    """The shared numbers that are kept from step to step, before the first."""
     begun = rule.begin() if isinstance(rule, SharedRule) else ()
-    return getattr(begun, "_fields", ())
+    return dict(zip(getattr(begun, "_fields", ()), begun, strict=True))
 
 
 def pack(rule: Rule, parts: dict[str, Any]) -> State:
     """The state of a rule, from its count, its slots' columns and shared numbers."""
     form = layout(rule)
-    if form is CountedState:
-        count = parts.pop("count")
-        return CountedState(count, (rule.State or rule.Slots)(**parts))
-    return form(**parts)
+    if form is not CountedState:
+        return form(**parts)
+    own = {name: part for name, part in parts.items() if name != "count"}
+    return CountedState(parts["count"], (rule.State or rule.Slots)(**own))
 
 
 def unpack(rule: Rule, state: State) -> dict[str, Any]:

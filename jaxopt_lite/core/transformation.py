@@ -125,7 +125,10 @@ def as_transformation(tx: Any, where: str) -> GradientTransformation:
     """
     if isinstance(tx, GradientTransformation):
         return tx
-    if callable(getattr(tx, "init", None)) and callable(getattr(tx, "update", None)):
+    has_both = callable(getattr(tx, "init", None)) and callable(
+        getattr(tx, "update", None)
+    )
+    if has_both and not isinstance(tx, type):
         return FromFunctions(tx.init, tx.update)
     raise TypeError(
         f"{where} is {tx!r}, a {type(tx).__name__}; expected a transformation with "

@@ -4,7 +4,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import number, whole_tree_number
+from jaxopt_lite.core.hyperparameters import BOUND, number, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, squares_in_units
 from jaxopt_lite.core.rule import Rule, SharedRule
@@ -31,7 +31,7 @@ def clip(max_delta: Hyperparameter) -> GradientTransformation:
         u = min(max(g, -max_delta), max_delta)
 
     Args:
-        max_delta: largest magnitude of an element, at least 0.
+        max_delta: largest magnitude of an element, at least 0; infinity for no bound.
 
     Returns:
         A transformation with an `EmptyState`.
@@ -47,7 +47,7 @@ def clip(max_delta: Hyperparameter) -> GradientTransformation:
         >>> tx.update(jnp.array([3.0, -0.5]), tx.init(jnp.zeros(2)))[0]
         Array([ 1. , -0.5], dtype=float32)
     """
-    return leafwise(Clip(number("max_delta", max_delta)))
+    return leafwise(Clip(number("max_delta", max_delta, BOUND)))
 
 
 class ClipByGlobalNorm(SharedRule):
@@ -76,8 +76,8 @@ def clip_by_global_norm(max_norm: Hyperparameter) -> GradientTransformation:
     stays zero, also with `max_norm=0`.
 
     Args:
-        max_norm: largest common Euclidean norm, at least 0; one number, array or
-            schedule for the whole tree.
+        max_norm: largest common Euclidean norm, at least 0, infinity for no bound; one
+            number, array or schedule for the whole tree.
 
     Returns:
         A transformation with an `EmptyState`.
@@ -96,4 +96,4 @@ def clip_by_global_norm(max_norm: Hyperparameter) -> GradientTransformation:
         >>> tx.update(g, tx.init(g))[0]
         {'a': Array(0.6, dtype=float32), 'b': Array(0.8, dtype=float32)}
     """
-    return leafwise(ClipByGlobalNorm(whole_tree_number("max_norm", max_norm)))
+    return leafwise(ClipByGlobalNorm(whole_tree_number("max_norm", max_norm, BOUND)))

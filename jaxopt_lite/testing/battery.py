@@ -29,8 +29,8 @@ class LawViolation(AssertionError):
         alike: dict[tuple[Problem, ...], list[str]] = {}
         for law, found in problems.items():
             alike.setdefault(tuple(found), []).append(f"{law}: {_summary(law)}")
-        for found, laws in alike.items():
-            lines += [*laws, *(f"  {problem}" for problem in found)]
+        for shared, laws in alike.items():
+            lines += [*laws, *(f"  {problem}" for problem in shared)]
         super().__init__("\n".join(lines))
 
 

@@ -102,9 +102,9 @@ def same_values(where: str, found: Any, expected: Any) -> Iterator[Problem]:
         if np.shape(x) != np.shape(y):
             yield Problem(at(where, path), describe(x), describe(y))
         elif not np.allclose(_wide(x), _wide(y), rtol=0, atol=bound, equal_nan=True):
-            yield Problem(
-                at(where, path), shortened(x), f"{shortened(y)} to within {bound:.1e}"
-            )
+            off = np.max(np.abs(_wide(x) - _wide(y)))
+            found = f"{shortened(x)}, off by {off:.1e}"
+            yield Problem(at(where, path), found, f"{shortened(y)} within {bound:.1e}")
 
 
 def same_bits(where: str, found: Any, expected: Any) -> Iterator[Problem]:

@@ -34,11 +34,12 @@ def state_keeps_its_types(case: Case) -> Iterator[Problem]:
         with _mixed(case, mixture) as (where, params, gradients):
             try:
                 old = jax.eval_shape(case.tx.init, params)
-                _, new = jax.eval_shape(case.update, gradients, old, params)
+                steps = _steps(case, gradients, old, params)
             except Exception as error:
                 yield raised(where, error)
-            else:
-                yield from same_types(f"{where}, the state after a step", new, old)
+                continue
+            for step, (_, new) in steps.items():
+                yield from same_types(f"{where}, the state after {step}", new, old)
 
 
 def updates_have_the_result_type(case: Case) -> Iterator[Problem]:
@@ -49,15 +50,19 @@ def updates_have_the_result_type(case: Case) -> Iterator[Problem]:
     for mixture in MIXTURES:
         with _mixed(case, mixture) as (where, params, gradients):
             try:
-                found = _updates(case, gradients, params)
+                state = jax.eval_shape(case.tx.init, params)
+                steps = _steps(case, gradients, state, params)
             except Exception as error:
                 yield raised(where, error)
                 continue
-            promoted = jax.tree.map(_promoted, gradients, params)
-            yield from same_types(f"{where}, the updates", found[0], promoted)
-            if len(found) > 1:
-                where = f"{where}, the updates without parameters"
-                yield from same_types(where, found[1], jax.tree.map(_struct, gradients))
+            expected = {
+                "a step": jax.tree.map(_promoted, gradients, params),
+                "a step without parameters": jax.tree.map(_struct, gradients),
+            }
+            for step, (u, _) in steps.items():
+                yield from same_types(
+                    f"{where}, the updates of {step}", u, expected[step]
+                )
 
 
 def nothing_is_weakly_typed(case: Case) -> Iterator[Problem]:
@@ -103,12 +108,12 @@ def _mixed(case: Case, mixture: tuple[str, str]) -> Iterator[tuple[str, Any, Any
         yield where, cast(case.params, params), cast(case.params, gradients)
 
 
-def _updates(case: Case, gradients: Any, params: Any) -> list[Any]:
-    """Updates with parameters, and without where they are not needed."""
-    state = jax.eval_shape(case.tx.init, params)
-    calls = [(gradients, state, params), (gradients, state)]
-    chosen = calls[:1] if case.refusal else calls
-    return [jax.eval_shape(case.update, *call)[0] for call in chosen]
+def _steps(case: Case, g: Any, state: Any, p: Any) -> dict[str, tuple[Any, Any]]:
+    """A step with parameters, and one without where they are not needed."""
+    steps = {"a step": jax.eval_shape(case.update, g, state, p)}
+    if case.refusal is None:
+        steps["a step without parameters"] = jax.eval_shape(case.update, g, state)
+    return steps
 
 
 def _seen(case: Case) -> dict[str, Any]:

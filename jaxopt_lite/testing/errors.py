@@ -25,7 +25,7 @@ def wrong_shape_is_named(case: Case) -> Iterator[Problem]:
             others = [*leaves[:i], wrong, *leaves[i + 1 :]]
             gradients = jax.tree.unflatten(structure, others)
             where = f"a gradient of shape {wrong.shape} for {p.shape}"
-            yield from _refused(case, where, gradients, name(path))
+            yield from _refused(case, where, gradients, _parameter(path))
 
 
 def missing_leaf_is_named(case: Case) -> Iterator[Problem]:
@@ -42,7 +42,7 @@ def missing_leaf_is_named(case: Case) -> Iterator[Problem]:
             if new is not None:
                 holder[new] = removed
             where = "a gradient missing" if new is None else "a gradient renamed"
-            yield from _refused(case, where, gradients, name(path))
+            yield from _refused(case, where, gradients, _parameter(path))
 
 
 def missing_params_are_named(case: Case) -> Iterator[Problem]:
@@ -61,6 +61,11 @@ def _refused(case: Case, where: str, gradients: Any, path: str) -> Iterator[Prob
             yield raised(where, error, f"a text that names {path!r}")
     else:
         yield Problem(where, "no error", f"an error that names {path!r}")
+
+
+def _parameter(path: tuple[Any, ...]) -> str:
+    """The name of a parameter, without what a framework's box adds to its path."""
+    return name(path).removesuffix("/value")
 
 
 def _holder(tree: Any, path: tuple[Any, ...]) -> dict[Any, Any] | None:

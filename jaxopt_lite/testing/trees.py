@@ -21,6 +21,8 @@ def empty_trees(case: Case) -> Iterator[Problem]:
 def none_leaves(case: Case) -> Iterator[Problem]:
     """None in place of a parameter and its gradient stays None."""
     leaves, structure = jax.tree.flatten(case.params)
+    if jax.tree_util.treedef_is_leaf(structure):
+        return  # None in place of the whole tree means that no tree is given
     holed = jax.tree.unflatten(structure, [None, *leaves[1:]])
     yield from _fits(case, "with a None", holed)
 

@@ -205,14 +205,6 @@ def test_a_scan_takes_the_state(p, g, x64):
 # The first state
 
 
-def test_init_runs_on_shapes():
-    tx = jl.chain(jl.clip_by_global_norm(1.0), jl.rmsprop(0.1, momentum=0.9))
-    shapes = jax.eval_shape(lambda: PARAMS)
-    expected = jax.tree.map(lambda x: (x.shape, x.dtype), tx.init(PARAMS))
-    for state in (jax.eval_shape(tx.init, shapes), tx.init(shapes)):
-        assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == expected
-
-
 class Start(jl.Rule):
     """Keeps where the parameter began, twice."""
 
@@ -222,6 +214,21 @@ class Start(jl.Rule):
 
     def init(self, p):
         return self.Slots(p, p)
+
+
+@pytest.mark.parametrize(
+    "tx",
+    [
+        jl.chain(jl.clip_by_global_norm(1.0), jl.rmsprop(0.1, momentum=0.9)),
+        jl.leafwise(Start()),
+    ],
+    ids=["zeros", "copies"],
+)
+def test_init_runs_on_shapes(tx):
+    shapes = jax.eval_shape(lambda: PARAMS)
+    expected = jax.tree.map(lambda x: (x.shape, x.dtype), tx.init(PARAMS))
+    for state in (jax.eval_shape(tx.init, shapes), tx.init(shapes)):
+        assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == expected
 
 
 NUMBER = jnp.float32(0.5)

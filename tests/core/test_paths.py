@@ -121,6 +121,14 @@ def test_an_idle_pattern_warns_wherever_it_stands(build):
         build(strict).init(PARAMS)
 
 
+@pytest.mark.parametrize("hides", [True, False])
+def test_an_idle_pattern_warns_once(hides):
+    rules = jl.by_path({"*norm*": True, "body/*": hides, "*": False})
+    with pytest.warns(UserWarning) as warned:
+        jl.chain(jl.sgd(0.1), jl.freeze(rules)).init(PARAMS)
+    assert len(warned) == 1
+
+
 def test_positions_of_none_count_for_patterns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

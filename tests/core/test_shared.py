@@ -136,6 +136,11 @@ def test_a_number_of_a_shared_rule_may_be_a_schedule():
     assert rates == [0.25, 0.25, 1.0, 4.0]
 
 
+def test_a_number_to_begin_with_may_be_a_schedule():
+    tx = jl.leafwise(Growing(d0=jl.constant_schedule(0.25)))
+    assert tx.init(PARAMS).inner_state.estim_lr == 0.25
+
+
 class Named(jl.SharedRule):
     """Names keywords in every method."""
 
