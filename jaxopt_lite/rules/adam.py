@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction
+from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -19,7 +19,6 @@ from jaxopt_lite.core.types import (
     Signed,
     Tensor,
 )
-from jaxopt_lite.rules.momentum import moving_mean
 
 
 class ScaleByAdamState(NamedTuple):

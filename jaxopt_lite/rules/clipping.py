@@ -60,7 +60,7 @@ class ClipByGlobalNorm(SharedRule):
 
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
         norm = UNIT * jnp.sqrt(total)
-        return jnp.minimum(1.0, self.max_norm / jnp.where(norm > 0, norm, 1.0))
+        return jnp.minimum(1.0, self.max_norm / jnp.where(norm == 0, 1.0, norm))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
         return g * shared

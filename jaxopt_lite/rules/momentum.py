@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from jaxopt_lite.core.hyperparameters import DECAY, FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import bias_correction
+from jaxopt_lite.core.numerics import bias_correction, moving_mean
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -150,8 +150,3 @@ def ema(
     """
     rule = DebiasedEma if debias else Ema
     return leafwise(rule(number("decay", decay, DECAY)), keep(ema=accumulator_dtype))
-
-
-def moving_mean(mean: Tensor, x: Tensor, b: Numeric) -> Tensor:
-    """`b * mean + (1 - b) * x`."""
-    return b * mean + (1 - b) * x

@@ -7,7 +7,7 @@ from jax import lax
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, real
+from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean, real
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -18,7 +18,6 @@ from jaxopt_lite.core.types import (
     Signed,
     Tensor,
 )
-from jaxopt_lite.rules.momentum import moving_mean
 
 
 class ScaleByRssState(NamedTuple):
