@@ -29,9 +29,9 @@ class GradientTransformation(Value):
     written against Optax's protocol. Keywords that `update` does not take are not
     passed to it.
 
-    Flax keeps `tx` static, in linen's `TrainState` and in `nnx.Optimizer`: give it Python
-    numbers and schedules there. An array makes linen trace anew when it is another array,
-    and nnx refuses it; what must change without a trace goes into the state, by
+    Flax keeps `tx` static, in linen's `TrainState` and in `nnx.Optimizer`: give it
+    Python numbers and schedules there. Another array there makes linen trace anew, and
+    nnx refuses any; what must change without a trace goes into the state, by
     `optax.inject_hyperparams(adamw)(learning_rate=...)`.
 
     Example:
