@@ -161,7 +161,7 @@ DIFFERENCES = (
         _clipped,
         "1.0",
         "0.0",
-        "and relative to a large unit: the norm does not overflow",
+        "and relative to a large unit: no overflow up to 1e20",
     ),
     Difference(
         "clip_by_global_norm(0) of a zero gradient",

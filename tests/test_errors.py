@@ -248,7 +248,7 @@ def test_a_number_out_of_range(build, text):
         ),
         (
             lambda: jl.sgd(0.1, momentum=True),
-            "decay is True, a bool; expected a number, an array, a schedule or by_path "
+            "momentum is True, a bool; expected a number, an array, a schedule or by_path "
             "of these.",
         ),
         (

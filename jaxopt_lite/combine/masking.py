@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.selectors import Selector, as_selector
+from jaxopt_lite.core.selectors import Selector, as_selector, flags
 from jaxopt_lite.core.storage import update_dtype
 from jaxopt_lite.core.transformation import (
     EmptyState,
@@ -56,7 +56,7 @@ class Masked(GradientTransformation):
     def init(self, params: Params) -> State:
         flat = Flat(params)
         judge(self.mask, "masked", flat)
-        return MaskedState(self.inner.init(keep(self._chosen(flat), flat)))
+        return MaskedState(self.inner.init(only(self._chosen(flat), flat)))
 
     def update(
         self,
@@ -70,15 +70,15 @@ class Masked(GradientTransformation):
         if self.mask_compatible_extra_args:
             extra = mask_extra(chosen, whole, extra)
         g = checks.align("masked", whole, "the updates", updates)
-        p = None if params is None else keep(chosen, whole)
+        p = None if params is None else only(chosen, whole)
         held = _inner_state(state)
-        inner, new = self.inner.update(keep(chosen, g), held, p, **extra)
+        inner, new = self.inner.update(only(chosen, g), held, p, **extra)
         moved = checks.align("masked", whole, "the updates of the inner", inner).leaves
         out = [u if c else x for c, u, x in zip(chosen, moved, g.leaves, strict=True)]
         return g.rebuild(out), MaskedState(new)
 
     def _chosen(self, flat: Flat) -> list[bool]:
-        return [bool(c) for c in self.mask.resolve("masked", flat)]
+        return flags(self.mask, "masked", flat)
 
     def __repr__(self) -> str:
         return f"masked({self.inner!r}, {self.mask!r})"
@@ -132,7 +132,7 @@ class Freeze(GradientTransformation):
     def init(self, params: Params) -> State:
         flat = Flat(params)
         judge(self.mask, "freeze", flat)
-        self.mask.resolve("freeze", flat)
+        flags(self.mask, "freeze", flat)
         return MaskedState(EmptyState())
 
     def update(
@@ -177,7 +177,7 @@ def freeze(mask: Mask) -> GradientTransformation:
     return Freeze(as_selector(mask))
 
 
-def keep(chosen: Sequence[bool], flat: Flat) -> PyTree:
+def only(chosen: Sequence[bool], flat: Flat) -> PyTree:
     """The tree with `MaskedNode()` where a leaf is not chosen."""
     return flat.rebuild(
         x if c or is_end(x) else MaskedNode()
@@ -191,7 +191,7 @@ def hide(masks: Sequence[Selector], tree: PyTree, whole: PyTree = None) -> PyTre
         return tree
     reference = Flat(tree if whole is None else whole)
     flat = checks.align("freeze", reference, "the updates", tree)
-    return keep([not f for f in _any(masks, reference)], flat)
+    return only([not f for f in _any(masks, reference)], flat)
 
 
 def fill_frozen(
@@ -226,7 +226,7 @@ def mask_extra(
     for name, value in extra.items():
         flat = Flat(value)
         alike = flat.structure == whole.structure and flat.leaves
-        masked_[name] = keep(chosen, flat) if alike else value
+        masked_[name] = only(chosen, flat) if alike else value
     return masked_
 
 
@@ -237,5 +237,5 @@ def judge(selector: Selector, where: str, flat: Flat) -> None:
 
 
 def _any(masks: Sequence[Selector], flat: Flat) -> list[bool]:
-    columns = [mask.resolve("freeze", flat) for mask in masks]
-    return [any(bool(c) for c in row) for row in zip(*columns, strict=True)]
+    columns = [flags(mask, "freeze", flat) for mask in masks]
+    return [any(row) for row in zip(*columns, strict=True)]

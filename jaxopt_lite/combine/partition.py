@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from jaxopt_lite.combine.masking import MaskedState, judge, keep, mask_extra
+from jaxopt_lite.combine.masking import MaskedState, judge, mask_extra, only
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.selectors import as_selector
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
@@ -31,7 +31,7 @@ class Partition(GradientTransformation):
         labels = self._labels(flat)
         return PartitionState(
             {
-                name: MaskedState(tx.init(keep(_equal(labels, name), flat)))
+                name: MaskedState(tx.init(only(_equal(labels, name), flat)))
                 for name, tx in zip(self.names, self.transforms, strict=True)
             }
         )
@@ -60,9 +60,9 @@ class Partition(GradientTransformation):
             given = extra
             if self.mask_compatible_extra_args:
                 given = mask_extra(chosen, whole, extra)
-            p = None if params is None else keep(chosen, whole)
+            p = None if params is None else only(chosen, whole)
             held = state.inner_states[name].inner_state
-            inner, new = tx.update(keep(chosen, g), held, p, **given)
+            inner, new = tx.update(only(chosen, g), held, p, **given)
             moved = checks.align("partition", whole, "the updates of the inner", inner)
             out = [
                 u if c else x for c, u, x in zip(chosen, moved.leaves, out, strict=True)
@@ -129,6 +129,11 @@ def partition(
         >>> tx.update(params, tx.init(params))[0]
         {'embedding': Array([0.], dtype=float32), 'head': Array([-0.5], dtype=float32)}
     """
+    if not isinstance(transforms, Mapping):
+        raise TypeError(
+            f"partition: found a {type(transforms).__name__} of transformations; "
+            f"expected a dict from label to transformation."
+        )
     return Partition(
         tuple(transforms),
         tuple(

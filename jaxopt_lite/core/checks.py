@@ -1,5 +1,6 @@
 """Errors that name the parameter: what, where, found, expected, cure."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -26,6 +27,23 @@ def quote(path: str) -> str:
     return repr(path) if path else "the parameter"
 
 
+def distinct(where: str, paths: Sequence[str]) -> None:
+    """Refuses paths that stand for several leaves, such as of `a/b` and of `b` in `a`.
+
+    Raises:
+        ValueError: naming every such path.
+    """
+    if len(set(paths)) < len(paths):
+        twice = [path for path, n in Counter(paths).items() if n > 1]
+        fail(
+            f"{where}: {plural(len(twice), 'path stands', 'paths stand')} for several "
+            f"leaves.",
+            [(path, "stands several times") for path in twice],
+            "Expected a path for each leaf: rename the keys that hold a '/'.",
+            ValueError,
+        )
+
+
 def describe(x: Any) -> str:
     """An array in few words: `float32[3,4]`."""
     if x is None:
@@ -46,6 +64,7 @@ def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
     flat = Flat(tree)
     if flat.structure == reference.structure:
         return flat
+    distinct(where, reference.paths)
     if sorted(flat.paths) != sorted(reference.paths):
         _raise_mismatch(where, what, flat.paths, reference.paths)
     return flat.reordered(reference.paths)

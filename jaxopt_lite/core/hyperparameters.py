@@ -87,6 +87,8 @@ def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
         ValueError: if a concrete number lies outside the interval.
     """
     if isinstance(value, ByPath):
+        if any(isinstance(v, ByPath) for v in value.values):
+            _refuse_type(name, value)
         resolved = tuple(
             number(f"{name}[{pattern!r}]", v, interval)
             for pattern, v in zip(value.patterns, value.values, strict=True)

@@ -1,8 +1,8 @@
 """What is compiled for one leaf: a run of rules, traced once per (rules, shape, dtype).
 
 The functions here see one array at a time. They are jitted, and not inlined into the
-trace of the whole update: a thousand leaves of one shape are traced once, and XLA
-inlines the calls at no cost.
+trace of the whole update: a thousand leaves of one shape are traced once. XLA inlines
+the calls; `python -m benchmarks step` counts the bytes that they move.
 """
 
 import functools

@@ -13,11 +13,11 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.rule import Rule, begin, counts, fields, pack
-from jaxopt_lite.core.selectors import Selector
+from jaxopt_lite.core.selectors import Selector, flags
 from jaxopt_lite.core.storage import Storage, arithmetic_dtype, widen
 from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
 from jaxopt_lite.core.types import Params, State
-from jaxopt_lite.core.value import field_names
+from jaxopt_lite.core.value import field_names, is_array
 
 # Up to this many different settings of a rule by path are traced apart, each with its
 # Python numbers exact. Beyond it, what differs enters one trace as scalars.
@@ -39,8 +39,8 @@ class Link(NamedTuple):
         """Whether each leaf is this rule's business."""
         seen = [not is_end(leaf) for leaf in flat.leaves]
         for mask in self.masks:
-            chosen = mask.resolve(self.name, flat)
-            seen = [s and bool(c) for s, c in zip(seen, chosen, strict=True)]
+            chosen = flags(mask, self.name, flat)
+            seen = [s and c for s, c in zip(seen, chosen, strict=True)]
         return seen
 
 
@@ -114,6 +114,7 @@ def settings(
     }
     if scheduled:
         rule = dataclasses.replace(rule, **scheduled)
+    _check_numbers(link.name, rule)
     differing = {
         name: value
         for name, value in zip(field_names(type(rule)), fields(rule), strict=True)
@@ -126,13 +127,13 @@ def settings(
     )
     keys = [key if s else None for key, s in zip(chosen, seen, strict=True)]
     distinct = [key for key in dict.fromkeys(keys) if key is not None]
-    as_number = jnp.asarray if len(distinct) > _SEPARATE_TRACES else _as_it_is
+    is_traced = len(distinct) > _SEPARATE_TRACES
     rules = [
         dataclasses.replace(
             rule,
             **{
-                name: as_number(by_path.values[i])
-                for (name, by_path), i in zip(differing.items(), key, strict=True)
+                name: jnp.asarray(value.values[i]) if is_traced else value.values[i]
+                for (name, value), i in zip(differing.items(), key, strict=True)
             },
         )
         for key in distinct
@@ -141,5 +142,12 @@ def settings(
     return rules, [-1 if key is None else position[key] for key in keys]
 
 
-def _as_it_is(x: Any) -> Any:
-    return x
+def _check_numbers(where: str, rule: Rule) -> None:
+    """Refuses arrays of numbers where one number is in force."""
+    for name, value in zip(field_names(type(rule)), fields(rule), strict=True):
+        for x in value.values if isinstance(value, ByPath) else (value,):
+            if is_array(x) and x.ndim:
+                raise ValueError(
+                    f"{where}: {name} is {checks.describe(x)}; expected one number. To "
+                    f"sweep over many, use jax.vmap over the optimizer."
+                )

@@ -34,7 +34,9 @@ def bias_correction(b: Numeric, step: jax.Array) -> jax.Array:
         return -jnp.expm1(step * (math.log(b) if b > 0 else -math.inf))
     positive = b > 0
     log_b = jnp.log1p(-(1 - jnp.where(positive, b, 0.5)))
-    return jnp.where(positive, -jnp.expm1(step * log_b), 1.0)
+    # At b = 0 the value is 1 and the derivative that of 1 - b in the first step.
+    at_zero = jnp.where(step == 1, 1 - b, 1.0)
+    return jnp.where(positive, -jnp.expm1(step * log_b), at_zero)
 
 
 def moving_mean(mean: jax.Array, x: jax.Array, b: Numeric) -> jax.Array:

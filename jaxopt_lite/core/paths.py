@@ -198,8 +198,8 @@ def _nearest(pattern: str, paths: Sequence[str]) -> str:
 weights_only = ByPath(
     (
         r"re:(?i)(^|/)(b|bias|biases|offset|beta|scale|gamma)$",
-        r"re:(?i)(^|/)[^/]*norm[^/]*(/|$)",
-        r"re:(?i)(^|/)(ln|bn|gn)[^/]*(/|$)",
+        r"re:(?i)(^|/)[^/]*norm(?!al(_|/|izing|$))[^/]*(/|$)",
+        r"re:(?i)(^|/)(ln|bn|gn)([_\d][^/]*)?(/|$)",
         "*",
     ),
     (False, False, False, True),
@@ -208,5 +208,6 @@ weights_only = ByPath(
 """The usual mask of weight decay: all parameters but biases and norm scales.
 
 By path, so it holds whatever the rank: leaves named `b`, `bias`, `offset`, `scale`…,
-and everything in modules named `*norm*`, `ln*`, `bn*`, `gn*`.
+and everything in modules named `*norm*` (but not `normal`, `normalizing`), `ln`, `ln1`,
+`ln_f`, and likewise `bn` and `gn`.
 """

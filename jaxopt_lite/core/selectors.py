@@ -55,6 +55,29 @@ class ByFunction(Value):
 Selector: TypeAlias = ByPath | ByTree | ByFunction
 
 
+def flags(mask: Selector, where: str, flat: Flat) -> list[bool]:
+    """Whether each leaf is chosen by a mask.
+
+    Raises:
+        ValueError: if a value is no flag; all such paths are named.
+    """
+    found = mask.resolve(where, flat)
+    problems = [
+        (path, f"{value!r}, a {type(value).__name__}")
+        for path, value, leaf in zip(flat.paths, found, flat.leaves, strict=True)
+        if not is_end(leaf) and not isinstance(value, bool)
+    ]
+    if problems:
+        checks.fail(
+            f"{where}: the mask is {mask!r}.",
+            problems,
+            "Expected True or False for each parameter: write "
+            "by_path({'*bias': False, '*': True}) to choose by path.",
+            ValueError,
+        )
+    return [value is True for value in found]
+
+
 def as_selector(given: Any) -> Selector:
     """A mask or labels in the form in which they are resolved by path.
 
@@ -69,7 +92,9 @@ def as_selector(given: Any) -> Selector:
     kept = [
         (k, v) for k, v in zip(flat.paths, flat.leaves, strict=True) if not is_end(v)
     ]
-    return ByTree(tuple(k for k, _ in kept), tuple(v for _, v in kept))
+    paths = tuple(path for path, _ in kept)
+    checks.distinct("a mask or tree of labels", paths)
+    return ByTree(paths, tuple(value for _, value in kept))
 
 
 def _plain(x: Any) -> Any:

@@ -23,10 +23,26 @@ class Storage(Value):
 
 
 def keep(**dtypes: DTypeLike | None) -> Storage:
-    """The storage that keeps each named slot in its dtype, where one is given."""
-    return Storage(
-        tuple((slot, jnp.dtype(d)) for slot, d in dtypes.items() if d is not None)
-    )
+    """The storage that keeps each named slot in its dtype, where one is given.
+
+    Raises:
+        TypeError: if one is no floating-point or complex dtype.
+    """
+    given = {slot: _inexact(slot, d) for slot, d in dtypes.items() if d is not None}
+    return Storage(tuple(given.items()))
+
+
+def _inexact(slot: str, given: DTypeLike) -> Any:
+    try:
+        dtype = jnp.dtype(given)
+    except TypeError:
+        dtype = None
+    if dtype is None or not jnp.issubdtype(dtype, jnp.inexact):
+        raise TypeError(
+            f"the dtype of {slot} is {given!r}; expected a floating-point or complex "
+            f"dtype, such as jnp.bfloat16."
+        )
+    return dtype
 
 
 def arithmetic_dtype(dtype: Any) -> Any:

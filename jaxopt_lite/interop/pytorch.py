@@ -333,6 +333,8 @@ def _momentum(
 
 
 def _adam(betas: Betas, eps: Hyperparameter) -> GradientTransformation:
+    if not isinstance(betas, tuple | list) or len(betas) != 2:
+        raise TypeError(f"betas is {betas!r}; expected a pair, such as (0.9, 0.999).")
     b1, b2 = (number(f"betas[{i}]", b, DECAY) for i, b in enumerate(betas))
     return scale_by_adam(b1, b2, eps)
 

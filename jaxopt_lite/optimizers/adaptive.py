@@ -2,6 +2,7 @@
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
+from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,
@@ -102,6 +103,8 @@ def rmsprop(
         {'w': Array(0., dtype=float32)}
     """
     scaled = scale_by_stddev if centered else scale_by_rms
+    if momentum is not None:
+        momentum = number("momentum", momentum, FINITE)
     return chain(
         scaled(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
         scale_by_learning_rate(learning_rate),

@@ -1,6 +1,7 @@
 """Stochastic gradient descent."""
 
 from jaxopt_lite.combine.chain import chain
+from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,
@@ -50,4 +51,5 @@ def sgd(
     step = scale_by_learning_rate(learning_rate)
     if momentum is None:
         return chain(identity(), step)
-    return chain(trace(momentum, nesterov, accumulator_dtype), step)
+    decay = number("momentum", momentum, FINITE)
+    return chain(trace(decay, nesterov, accumulator_dtype), step)

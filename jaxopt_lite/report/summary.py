@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from jaxopt_lite.core.hyperparameters import Schedule
+from jaxopt_lite.core.transformation import as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params
 from jaxopt_lite.core.value import is_array, short_repr
@@ -103,6 +104,7 @@ def summary(tx: Any, params: Params) -> Summary:
         >>> table.rows[0].bytes_per_parameter
         8.0
     """
+    tx = as_transformation(tx, "summary: the optimizer")
     shapes = jax.eval_shape(lambda tree: tree, params)
     table = _tabulate(treatments(tx, shapes), shapes, jax.eval_shape(tx.init, shapes))
     _show(table)

@@ -259,3 +259,25 @@ def test_a_mask_in_a_jitted_transformation_is_no_tracer():
     updates, _ = jax.jit(lambda tx: tx.update(PARAMS, tx.init(PARAMS)))(tx)
     assert updates["body"]["kernel"][0, 0] == 2
     assert updates["body"]["bias"][0] == 1
+
+
+@pytest.mark.parametrize("mask", ["bias", 1, {"dense": {"kernel": "yes", "bias": 0.0}}])
+@pytest.mark.parametrize("use", [jl.freeze, lambda mask: jl.adamw(0.1, mask=mask)])
+def test_a_mask_of_anything_but_flags_is_refused(mask, use):
+    params = {"dense": {"kernel": jnp.ones(2), "bias": jnp.ones(2)}}
+    with pytest.raises(ValueError, match=r"(?s)'dense/bias'.*Expected True or False"):
+        use(mask).init(params)
+
+
+def test_a_path_that_stands_for_two_leaves_is_refused():
+    params = {"a": {"b": jnp.ones(2)}, "a/b": jnp.ones(2)}
+    mask = {"a": {"b": True}, "a/b": False}
+    with pytest.raises(ValueError, match="'a/b': stands several times"):
+        jl.masked(jl.scale(3.0), mask)
+    with pytest.raises(ValueError, match="'a/b': stands several times"):
+        jl.scale(3.0).update(params, jl.EmptyState(), {**params, "c": None})
+
+
+def test_transformations_of_a_partition_stand_in_a_dict():
+    with pytest.raises(TypeError, match="found a list of transformations"):
+        jl.partition([jl.sgd(0.1)], jl.by_path({"*": 0}))

@@ -168,3 +168,43 @@ def test_a_count_saturates():
     for count, after in [(0, 1), (last - 1, last), (last, last)]:
         assert saturating_increment(jnp.int32(count)) == after
         assert saturating_increment(jnp.int32(count)).dtype == jnp.int32
+
+
+@pytest.mark.parametrize("name", ["b1", "b2"])
+def test_the_derivative_at_a_beta_of_zero_is_that_just_above(name, x64):
+    def after_three_steps(b):
+        tx, p = jl.adam(0.1, **{name: b}), jnp.array([1.0, -2.0])
+        state = tx.init(p)
+        for _ in range(3):
+            u, state = tx.update(2 * p, state, p)
+            p = p + u
+        return jnp.sum(p**2)
+
+    slope = jax.grad(after_three_steps)
+    assert abs(slope(jnp.float64(0.0)) - slope(jnp.float64(1e-7))) < 1e-5
+
+
+@pytest.mark.parametrize(
+    "rate", [jnp.ones(3), jl.by_path({"*": jnp.ones(3)}), lambda count: jnp.ones(3)]
+)
+def test_an_array_of_numbers_is_no_number(rate):
+    params = {"w": jnp.ones((2, 3))}
+    with pytest.raises(ValueError, match=r"learning_rate is float32\[3\].*jax.vmap"):
+        jl.sgd(rate).init(params)
+
+
+@pytest.mark.parametrize("dtype", [jnp.int32, "bf", {"bad": 1}])
+def test_a_slot_is_kept_in_a_floating_dtype(dtype):
+    with pytest.raises(TypeError, match="the dtype of mu is .*expected a floating"):
+        jl.adam(0.1, mu_dtype=dtype)
+
+
+def test_momentum_is_refused_by_its_name():
+    for build in (jl.sgd, jl.rmsprop):
+        with pytest.raises(TypeError, match="momentum is 'x'"):
+            build(0.1, momentum="x")
+
+
+def test_by_path_in_by_path_is_refused():
+    with pytest.raises(TypeError, match="learning_rate is by_path"):
+        jl.sgd(jl.by_path({"*": jl.by_path({"*": 0.1})}))

@@ -89,6 +89,7 @@ def test_a_position_without_parameter_needs_no_cover():
 
 
 IDLE = jl.by_path({"*norm*": 0.0, "haed/*": 0.5, "*": 1.0})
+IDLE_MASK = jl.by_path({"*norm*": False, "haed/*": False, "*": True})
 FITTING = jl.by_path({"head/bias": 0.0, "*": 1.0})
 
 
@@ -100,22 +101,20 @@ def test_an_idle_pattern_warns_at_init_only_with_the_nearest_path():
 
 
 @pytest.mark.parametrize(
-    "build",
+    "tx",
     [
-        lambda x: jl.add_decayed_weights(x),
-        lambda x: jl.masked(jl.scale(2.0), x),
-        lambda x: jl.freeze(x),
-        lambda x: jl.chain(jl.scale(2.0), jl.freeze(x)),
-        lambda x: jl.chain(jl.adamw(0.1, mask=x)),
-        lambda x: jl.partition(
-            {0.0: jl.identity(), 0.5: jl.sgd(0.1), 1.0: jl.sgd(0.1)}, x
-        ),
+        jl.add_decayed_weights(IDLE),
+        jl.masked(jl.scale(2.0), IDLE_MASK),
+        jl.freeze(IDLE_MASK),
+        jl.chain(jl.scale(2.0), jl.freeze(IDLE_MASK)),
+        jl.chain(jl.adamw(0.1, mask=IDLE_MASK)),
+        jl.partition({False: jl.identity(), True: jl.sgd(0.1)}, IDLE_MASK),
     ],
     ids=["number", "mask", "freeze", "freeze in a chain", "mask in adamw", "labels"],
 )
-def test_an_idle_pattern_warns_wherever_it_stands(build):
+def test_an_idle_pattern_warns_wherever_it_stands(tx):
     with pytest.warns(UserWarning, match="'\\*norm\\*'"):
-        build(IDLE).init(PARAMS)
+        tx.init(PARAMS)
     strict = jl.by_path({"*norm*": 0.0, "*": 1.0}, strict=True)
     with pytest.raises(ValueError, match="'\\*norm\\*'"):
         build(strict).init(PARAMS)
@@ -230,3 +229,22 @@ def test_weights_only_looks_at_names_not_at_shapes():
     mask = {"kernel": True, "bias": False, "norm": False}
     assert jl.weights_only(stacked) == mask
     assert repr(jl.weights_only) == "weights_only"
+
+
+@pytest.mark.parametrize(
+    ("path", "decays"),
+    [
+        ("gnn/kernel", True),
+        ("lnet/w", True),
+        ("normalizing_flow/kernel", True),
+        ("normal_head/kernel", True),
+        ("BatchNormalization_0/kernel", False),
+        ("rmsnorm/weight", False),
+        ("ln_f/weight", False),
+        ("blocks/0/ln1/weight", False),
+        ("bn/w", False),
+    ],
+)
+def test_weights_only_knows_norms_from_networks(path, decays):
+    module, leaf = path.rsplit("/", 1)
+    assert jl.weights_only({module: {leaf: jnp.ones(2)}}) == {module: {leaf: decays}}
