@@ -248,8 +248,8 @@ def test_a_number_out_of_range(build, text):
         ),
         (
             lambda: jl.sgd(0.1, momentum=True),
-            "momentum is True, a bool; expected a number, an array, a schedule or by_path "
-            "of these.",
+            "momentum is True, a bool; expected a number, an array, a schedule or "
+            "by_path of these.",
         ),
         (
             lambda: jl.clip_by_global_norm(jl.by_path({"*": 1.0})),
