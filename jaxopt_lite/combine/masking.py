@@ -225,7 +225,7 @@ def mask_extra(
     masked_ = {}
     for name, value in extra.items():
         flat = Flat(value)
-        alike = flat.structure == whole.structure and flat.leaves
+        alike = flat.layout == whole.layout and flat.leaves
         masked_[name] = only(chosen, flat) if alike else value
     return masked_
 

@@ -62,7 +62,7 @@ def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
         ValueError: if one has a leaf that the other has not; all are named.
     """
     flat = Flat(tree)
-    if flat.structure == reference.structure:
+    if flat.layout == reference.layout:
         return flat
     distinct(where, reference.paths)
     if sorted(flat.paths) != sorted(reference.paths):

@@ -44,13 +44,17 @@ def _is_leaf(x: Any) -> bool:
 
 
 class Flat:
-    """A tree taken apart: `leaves` out of their boxes, `paths` canonical."""
+    """A tree taken apart: `leaves` out of their boxes, `paths` canonical.
+
+    Trees of equal `layout` have the same structure and order of leaves.
+    """
 
     def __init__(self, tree: PyTree):
         self.tree = tree
         self._boxed: list[Any]
         self.structure: Any
         self._boxed, self.structure = jax.tree.flatten(tree, is_leaf=_is_leaf)
+        self.layout: Any = (self.structure, None)
         self.leaves = [unbox(x) if is_box(x) else x for x in self._boxed]
 
     @functools.cached_property
@@ -83,7 +87,7 @@ class _Reordered(Flat):
         self._original = flat
         self.tree = flat.tree
         # Two trees are alike only if their leaves stand in the same order as well.
-        self.structure = (flat.structure, tuple(self._order))
+        self.layout = (flat.structure, tuple(self._order))
         self.leaves = [flat.leaves[i] for i in self._order]
 
     @functools.cached_property

@@ -91,7 +91,7 @@ def test_the_number_of_children_is_constant():
 
 
 def test_jax_explains_why_two_values_do_not_match():
-    with pytest.raises(ValueError, match="(?s)Point.*metadata"):
+    with pytest.raises(ValueError, match="(?s)Point.*metadata|custom node data.*Point"):
         jax.tree.map(jnp.add, Point(1.0), Point(jnp.arange(2)))
 
 
