@@ -1,6 +1,6 @@
 """Random trees, runs through them, and how far two results lie apart."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -59,7 +59,13 @@ class Run(NamedTuple):
     state: Tree
 
 
-def run(tx: Any, gradients: Tree, parameters: Tree, start: Tree = None) -> Run:
+def run(
+    tx: Any,
+    gradients: Tree,
+    parameters: Tree,
+    start: Tree = None,
+    extra: Mapping[str, Callable[[int], Any]] = {},
+) -> Run:
     """Takes a transformation, ours or Optax's, through stacked gradients.
 
     The parameters of every step are given, too: errors do not add up through them.
@@ -69,19 +75,22 @@ def run(tx: Any, gradients: Tree, parameters: Tree, start: Tree = None) -> Run:
         gradients: those of every step, stacked.
         parameters: those of every step, stacked.
         start: the state to begin with; by default that of `tx.init`.
+        extra: further keywords of `update`, as functions of the count.
     """
 
-    def step(state: Tree, now: tuple[Tree, Tree]) -> tuple[Tree, Tree]:
-        g, p = now
-        u, state = tx.update(g, state, p)
+    def step(state: Tree, now: tuple[Tree, Tree, Tree]) -> tuple[Tree, Tree]:
+        g, p, keywords = now
+        u, state = tx.update(g, state, p, **keywords)
         return state, u
 
     @jax.jit
-    def scan(gradients: Tree, parameters: Tree) -> tuple[Tree, Tree]:
-        first = tx.init(at(parameters, 0)) if start is None else start
-        return jax.lax.scan(step, first, (gradients, parameters))
+    def scan(*stacked: Tree) -> tuple[Tree, Tree]:
+        first = tx.init(at(stacked[1], 0)) if start is None else start
+        return jax.lax.scan(step, first, stacked)
 
-    state, updates = scan(gradients, parameters)
+    steps = range(len(jax.tree.leaves(gradients)[0]))
+    keywords = {k: np.array([f(i) for i in steps]) for k, f in extra.items()}
+    state, updates = scan(gradients, parameters, keywords)
     return Run(updates, state)
 
 

@@ -1,0 +1,1 @@
+"""What to try of each transformation: one file for each family."""
