@@ -60,6 +60,7 @@ from jaxopt_lite.core.transformation import (
 )
 from jaxopt_lite.core.types import Exact as Exact
 from jaxopt_lite.core.types import NonNegative as NonNegative
+from jaxopt_lite.core.types import PerAxis as PerAxis
 from jaxopt_lite.core.types import Signed as Signed
 
 # Using and looking

@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.core.trees import Flat, is_end, is_masked
+from jaxopt_lite.core.trees import Branches, Flat, is_end, is_masked, parent
 from jaxopt_lite.core.types import PyTree
 
 Problem = tuple[str, str]
@@ -68,6 +68,27 @@ def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
     if sorted(flat.paths) != sorted(reference.paths):
         _raise_mismatch(where, what, flat.paths, reference.paths)
     return flat.reordered(reference.paths)
+
+
+def branches(where: str, reference: Flat, what: str, tree: PyTree) -> Branches:
+    """A tree with a list of arrays at each leaf of `reference`, taken apart.
+
+    Raises:
+        ValueError: naming every array that stands at no leaf.
+    """
+    paths = Flat(tree).paths
+    known = {*reference.paths}
+    strange = [x for x in paths if x not in known and parent(x) not in known]
+    if strange:
+        fail(
+            f"{where}: {what} has {plural(len(strange), 'array', 'arrays')} that "
+            f"stand at no leaf.",
+            [(path, f"only in {what}") for path in strange],
+            "Expected the same paths: pass gradients, state and parameters of one "
+            "model.",
+            ValueError,
+        )
+    return Branches(tree, reference.paths)
 
 
 def named_tuple(where: str, state: Any, expected: type[Any]) -> None:

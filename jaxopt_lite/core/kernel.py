@@ -7,6 +7,7 @@ the calls; `python -m benchmarks step` counts the bytes that they move.
 
 import functools
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -53,7 +54,7 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         keys = {**named, "shared": with_numbers(shared, wide)}
         rules = with_numbers(structure.unflatten(numbers), wide)
         for rule, count, row in zip(rules, counts, rows, strict=True):
-            old = rule.Slots._make(widen(x, wide) for x in row)
+            old = _widened(rule, row, wide)
             t = step_number(count, wide)
             try:
                 u, new = _move(rule, u, old, p, t, commit, keys)
@@ -61,12 +62,15 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
                 _explain(error, rule, p, t)
                 raise
             _check_shapes(rule, g, u, old, new)
-            kept.append(
-                tuple(_store(commit, x, y) for x, y in zip(new, row, strict=True))
-            )
+            kept.append(jax.tree.map(partial(_store, commit), tuple(new), tuple(row)))
         return u.astype(dtype), kept
 
     return jax.jit(step)
+
+
+def _widened(rule: Rule, row: Any, wide: Any) -> Any:
+    """The slots in the dtype of the arithmetic."""
+    return rule.Slots._make(jax.tree.map(lambda x: widen(x, wide), tuple(row)))
 
 
 def _store(commit: Any, new: Any, old: Any) -> Any:
@@ -93,10 +97,10 @@ def _check_shapes(rule: Rule, g: Any, u: Any, old: Any, new: Any) -> None:
     """Refuses an update or a slot that has not the shape it had."""
     names = ("the update", *old._fields)
     for what, x, y in zip(names, (u, *new), (g, *old), strict=True):
-        if jnp.shape(x) != jnp.shape(y):
+        if jax.tree.map(jnp.shape, x) != jax.tree.map(jnp.shape, y):
             raise ValueError(
                 f"{type(rule).__name__}: {what} comes out as {describe(x)}; expected "
-                f"{describe(jnp.asarray(y))}. A rule keeps the shape of each array."
+                f"{describe(y)}. A rule keeps the shape of each array."
             )
 
 
@@ -147,13 +151,21 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
     wide = arithmetic_dtype(dtype)
 
     def measure(
-        numbers: Any, count: Any, g: Any, p: Any, row: Any, unit: Any, named: Any
+        numbers: Any,
+        count: Any,
+        g: Any,
+        p: Any,
+        row: Any,
+        unit: Any,
+        shared: Any,
+        named: dict[str, Any],
     ) -> Any:
         rule = with_numbers(structure.unflatten(numbers), wide)
-        keys = {**named, "unit": unit.astype(real(wide))}
+        own = {"unit": unit.astype(real(wide)), "shared": with_numbers(shared, wide)}
+        keys = {**named, **own}
         return rule.measure(
             jnp.asarray(g).astype(wide),
-            rule.Slots._make(widen(x, wide) for x in row),
+            _widened(rule, row, wide),
             None if p is None else jnp.asarray(p).astype(wide),
             step_number(count, wide),
             **{k: keys[k] for k in keywords(type(rule), "measure") if k in keys},

@@ -5,16 +5,18 @@ schedules, what the leaves of a shared rule agree on) are settled first; then ea
 goes through the whole run at once, in the program that `kernel` compiles for its shape.
 """
 
+import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core import checks, kernel
 from jaxopt_lite.core.links import Link, settings
-from jaxopt_lite.core.numerics import distinct_unit
+from jaxopt_lite.core.numerics import distinct_unit, promote
 from jaxopt_lite.core.rule import (
     SharedRule,
     begin,
@@ -23,10 +25,10 @@ from jaxopt_lite.core.rule import (
     slot_kinds,
     unpack,
 )
-from jaxopt_lite.core.storage import update_dtype
+from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import select
 from jaxopt_lite.core.trees import Flat
-from jaxopt_lite.core.types import EXACT, Params, State, Updates
+from jaxopt_lite.core.types import EXACT, PER_AXIS, Params, State, Updates
 
 
 def run(
@@ -43,7 +45,7 @@ def run(
     """
     stages, g, p = _take_apart(links, states, updates, params)
     commit = extra.get("commit")
-    named = _named(links, extra)
+    named = _named(links, extra, g)
     shared = _agree(stages[0], g, p, named) if stages[0].is_shared else None
     programs: dict[Any, kernel.Program] = {}
     emitted: list[Any] = []
@@ -60,7 +62,7 @@ def run(
         step, numbers = programs[key]
         counts = [stage.count for stage in active]
         rows = [stage.rows[i] for stage in active]
-        u, new = step(numbers, counts, x, y, rows, commit, shared, named)
+        u, new = step(numbers, counts, x, y, rows, commit, shared, _at_leaf(named, i))
         emitted.append(u)
         for stage, row in zip(active, new, strict=True):
             stage.rows[i] = row
@@ -105,7 +107,7 @@ class _Stage:
             parts[slot] = column.rebuild(leaves)
         for name in begin(self.link.rule) if shared is not None else ():
             kept = select(commit, getattr(shared, name), parts[name])
-            parts[name] = kept.astype(parts[name].dtype)
+            parts[name] = jnp.asarray(kept, parts[name].dtype)
         return pack(self.link.rule, parts)
 
 
@@ -145,17 +147,25 @@ def _take_apart(
     return stages, g, [None] * len(g.leaves) if p is None else p.leaves
 
 
-def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Flat:
+def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Any:
     """A slot's tree in the order of the parameters."""
-    column = checks.align(link.name, p, f"state.{slot}", tree)
+    kind = slot_kinds(link.rule.Slots)[slot]
+    what = f"state.{slot}"
+    if kind is PER_AXIS:
+        column: Any = checks.branches(link.name, p, what, tree)
+    else:
+        column = checks.align(link.name, p, what, tree)
     checks.kept(link.name, slot, column, p, seen)
-    if slot_kinds(link.rule.Slots)[slot] is not EXACT:
-        checks.shapes(link.name, f"state.{slot}", column, "gradient", p)
+    if kind not in (EXACT, PER_AXIS):
+        checks.shapes(link.name, what, column, "gradient", p)
     return column
 
 
-def _named(links: Sequence[Link], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords that the rules name, out of those that the caller passed."""
+def _named(links: Sequence[Link], extra: Mapping[str, Any], g: Flat) -> dict[str, Any]:
+    """The keywords that the rules name, out of those that the caller passed.
+
+    Those that are trees are taken apart in the order of the gradients.
+    """
     demanded = {
         (link.name, name): is_demanded
         for link in links
@@ -169,31 +179,60 @@ def _named(links: Sequence[Link], extra: Mapping[str, Any]) -> dict[str, Any]:
                 f"{rule}: update was called without `{name}`; expected it as a "
                 f"keyword. Call update(updates, state, params, {name}=...)."
             )
-    return {name: extra[name] for _, name in demanded if name in extra}
+    named = {name: extra[name] for _, name in demanded if name in extra}
+    for link in links:
+        for name in link.rule.trees:
+            if name in extra:
+                named[name] = checks.align(link.name, g, name, extra[name])
+                checks.shapes(link.name, name, named[name], "gradient", g)
+    return named
+
+
+def _at_leaf(named: Mapping[str, Any], i: int) -> dict[str, Any]:
+    """The keywords, of each tree the leaf at one place."""
+    return {k: x.leaves[i] if isinstance(x, Flat) else x for k, x in named.items()}
 
 
 def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> Any:
     """What the leaves of a shared rule settle on; None where it sees no leaf."""
     rule = stage.link.rule
     assert isinstance(rule, SharedRule)
+    seen = [i for i, setting in enumerate(stage.setting) if setting >= 0]
+    if not seen:
+        return None
+    begun = rule.begin()
+    if begun != ():
+        begun = begun._replace(**{name: stage.parts[name] for name in begun._fields})
+    if rule.measure is None:
+        total = None
+        dtypes = [arithmetic_dtype(update_dtype(g.leaves[i], p[i])) for i in seen]
+        dtype = functools.reduce(promote, dtypes)
+    else:
+        total = _measure(stage, seen, g, p, begun, named)
+        dtype = jax.tree.leaves(total)[0].dtype
+    keys = {k: named[k] for k in keywords(type(rule), "settle") if k in named}
+    t = kernel.step_number(stage.count, dtype)
+    begun = kernel.with_numbers(begun, dtype)
+    return kernel.with_numbers(stage.rules[0], dtype).settle(begun, total, t, **keys)
+
+
+def _measure(
+    stage: _Stage,
+    seen: Sequence[int],
+    g: Flat,
+    p: list[Any],
+    begun: Any,
+    named: Mapping[str, Any],
+) -> Any:
+    """What the leaves measure, summed."""
     partials = []
     alike: Counter[tuple[int, ...]] = Counter()
-    for i, (x, y) in enumerate(zip(g.leaves, p, strict=True)):
-        if stage.setting[i] < 0:
-            continue
+    for i in seen:
+        x, y = g.leaves[i], p[i]
         numbers, structure = jax.tree.flatten(stage.rules[stage.setting[i]])
         measure = kernel.measure_program(structure, update_dtype(x, y))
         unit = distinct_unit(alike[np.shape(x)])
         alike[np.shape(x)] += 1
-        row = stage.rows[i]
-        partials.append(measure(numbers, stage.count, x, y, row, unit, named))
-    if not partials:
-        return None
-    total = kernel.total(partials)
-    dtype = jax.tree.leaves(total)[0].dtype
-    begun = rule.begin()
-    if begun != ():
-        begun = begun._replace(**{name: stage.parts[name] for name in begun._fields})
-    keys = {k: named[k] for k in keywords(type(rule), "settle") if k in named}
-    t = kernel.step_number(stage.count, dtype)
-    return kernel.with_numbers(stage.rules[0], dtype).settle(begun, total, t, **keys)
+        row, keys = stage.rows[i], _at_leaf(named, i)
+        partials.append(measure(numbers, stage.count, x, y, row, unit, begun, keys))
+    return kernel.total(partials)

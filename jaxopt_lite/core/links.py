@@ -68,7 +68,7 @@ def init(link: Link, params: Params) -> State:
             for row, p in zip(rows, flat.leaves, strict=True)
         ]
         alike = all(
-            is_end(x) or x.shape == np.shape(p)
+            is_end(x) or getattr(x, "shape", None) == np.shape(p)
             for x, p in zip(column, flat.leaves, strict=True)
         )
         parts[slot] = (flat.rebuild if alike else flat.rebuild_bare)(column)
@@ -90,13 +90,19 @@ def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
     p = jnp.asarray(p)
     dtype = arithmetic_dtype(p.dtype)
     slots = rule.init(p.astype(dtype))
-    kept: list[Any] = []
-    for slot, x in zip(slots._fields, slots, strict=True):
+    taken = [p, *jax.tree.leaves(rule)]
+
+    def keep(slot: str, x: Any) -> Any:
+        if isinstance(x, tuple):
+            return [keep(slot, y) for y in x]
         wide = widen(x, dtype)
         x = wide.astype(storage.dtype(slot, wide))
-        shared = any(x is y for y in (p, *jax.tree.leaves(rule), *kept))
-        kept.append(jnp.array(x, copy=True) if shared else x)
-    return type(slots)(*kept)
+        if any(x is y for y in taken):
+            x = jnp.array(x, copy=True)
+        taken.append(x)
+        return x
+
+    return type(slots)(*map(keep, slots._fields, slots))
 
 
 def settings(

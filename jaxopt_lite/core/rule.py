@@ -55,7 +55,7 @@ class Rule(Value):
 
     Class attributes:
         Slots: the NamedTuple of slots, each annotated `Signed`, `NonNegative` or
-            `Exact`; none by default.
+            `Exact` or `PerAxis`; none by default.
         State: the NamedTuple of the whole state, where it is not `Slots`; its field
             `count`, if it has one, is the step count.
         Counted: what takes the place of `State` when a count is needed and `State` has
@@ -64,6 +64,8 @@ class Rule(Value):
             schedule needs the count.
         reads_params: whether `p` is needed; else `p` is None when the caller gives no
             parameters.
+        trees: the keywords that are trees like the parameters, such as a second
+            gradient; the rule gets its own leaf of each.
 
     Example:
         >>> import jax.numpy as jnp
@@ -86,6 +88,7 @@ class Rule(Value):
     Counted: ClassVar[type[Any] | None] = None
     reads_step: ClassVar[bool] = False
     reads_params: ClassVar[bool] = False
+    trees: ClassVar[tuple[str, ...]] = ()
 
     def init(self, p: Tensor) -> Any:
         """The slots before the first step: zeros, unless a rule says otherwise."""
@@ -117,7 +120,8 @@ class SharedRule(Rule):
 
     `begin()` gives the numbers before the first step, as a NamedTuple whose fields
     stand in `State` too; those that `settle` returns under the same names are kept.
-    `measure` may name `unit`, a number that `numerics.squares_in_units` wants.
+    `measure` may name `shared`, the numbers before this step, and `unit`, a number that
+    `numerics.squares_in_units` wants. Without `measure`, `total` is None.
 
     Example:
         >>> import jax.numpy as jnp
@@ -139,7 +143,7 @@ class SharedRule(Rule):
         """The shared numbers before the first step."""
         return ()
 
-    measure: ClassVar[Callable[..., Any]]
+    measure: ClassVar[Callable[..., Any] | None] = None
     settle: ClassVar[Callable[..., Any]]
 
 

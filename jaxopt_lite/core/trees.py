@@ -105,6 +105,35 @@ class _Reordered(Flat):
         return self._original.rebuild_bare(self._restored(leaves))
 
 
+class Branches:
+    """A tree in which a list of arrays stands where another has a leaf.
+
+    `leaves` are tuples, in the order of the other's leaves.
+    """
+
+    def __init__(self, tree: PyTree, paths: list[str]):
+        self._flat = Flat(tree)
+        position = {path: i for i, path in enumerate(paths)}
+        # The array at `w/0` is the first of the leaf `w`; at an end there is no list.
+        self._owners = [
+            position[path if is_end(x) else parent(path)]
+            for path, x in zip(self._flat.paths, self._flat.leaves, strict=True)
+        ]
+        self.leaves: list[Any] = [()] * len(paths)
+        for i, x in zip(self._owners, self._flat.leaves, strict=True):
+            self.leaves[i] = x if is_end(x) else (*self.leaves[i], x)
+
+    def rebuild(self, leaves: Iterable[Any]) -> PyTree:
+        """The same tree with other arrays."""
+        rest = [[x] if is_end(x) else list(x) for x in leaves]
+        return self._flat.rebuild_bare([rest[i].pop(0) for i in self._owners])
+
+
+def parent(path: str) -> str:
+    """The path without its last component."""
+    return path.rpartition("/")[0]
+
+
 def unbox(x: Any) -> Any:
     """What a box holds: its one leaf, or None."""
     leaves = jax.tree.leaves(x)

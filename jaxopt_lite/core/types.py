@@ -57,6 +57,7 @@ class Kind(NamedTuple):
 SIGNED = Kind("signed")
 NON_NEGATIVE = Kind("non-negative")
 EXACT = Kind("exact")
+PER_AXIS = Kind("per axis")
 
 Signed: TypeAlias = Annotated[Tensor, SIGNED]
 """A slot shaped like the parameter, of either sign, such as a first moment."""
@@ -66,6 +67,9 @@ NonNegative: TypeAlias = Annotated[Tensor, NON_NEGATIVE]
 
 Exact: TypeAlias = Annotated[Tensor, EXACT]
 """A slot that bears no rounding, such as a copy of the parameter."""
+
+PerAxis: TypeAlias = Annotated[tuple[Tensor, ...], PER_AXIS]
+"""A slot of several arrays, one for each axis of the parameter."""
 
 ScheduleFn: TypeAlias = Callable[[Count], Numeric]
 """A function from the step count (from 0) to a number."""

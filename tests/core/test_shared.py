@@ -125,6 +125,78 @@ def test_shared_numbers_are_kept_without_commit():
     assert not equal_bits(after, state)
 
 
+class Begun(NamedTuple):
+    """Whether no step was taken yet."""
+
+    is_first: Any
+
+
+class Factor(NamedTuple):
+    """What the leaves of `HalveFirst` share; the factor is not kept."""
+
+    is_first: Any
+    factor: Any
+
+
+class HalveFirst(jl.SharedRule):
+    """Halves the first gradient; there is nothing to measure."""
+
+    State = Begun
+
+    def begin(self):
+        return Begun(True)
+
+    def settle(self, shared, total, step):
+        assert total is None
+        return Factor(False, jnp.where(shared.is_first, 0.5, 1.0))
+
+    def emit(self, g, slots, p, step, *, shared):
+        return g * shared.factor
+
+
+class Measured(NamedTuple):
+    """How many elements were above the last mean."""
+
+    mean: Any
+    above: Any
+
+
+class CountAboveLastMean(jl.SharedRule):
+    """What is measured may depend on the numbers before this step."""
+
+    State = Measured
+
+    def begin(self):
+        return Measured(0.0, 0.0)
+
+    def measure(self, g, slots, p, step, *, shared):
+        return jnp.sum(g), jnp.sum(g > shared.mean), jnp.float32(g.size)
+
+    def settle(self, shared, total, step):
+        return Measured(total[0] / total[2], total[1].astype(jnp.float32))
+
+
+def test_a_shared_rule_may_have_nothing_to_measure():
+    tx = jl.leafwise(HalveFirst())
+    state = tx.init(PARAMS)
+    assert bool(state.is_first)
+    u, state = jax.jit(tx.update)(G, state, PARAMS)
+    assert equal_bits(u, jax.tree.map(lambda g: g / 2, G))
+    u, state = jax.jit(tx.update)(G, state, PARAMS)
+    assert equal_bits(u, G) and not bool(state.is_first)
+    assert avals(state) == avals(tx.init(PARAMS))
+
+
+def test_what_is_measured_may_depend_on_the_last_numbers():
+    tx = jl.leafwise(CountAboveLastMean())
+    state = tx.init(PARAMS)
+    above = []
+    for _ in range(2):
+        _, state = tx.update(G, state, PARAMS)
+        above.append(int(state.above))
+    assert above == [9, 3]
+
+
 def test_a_number_of_a_shared_rule_may_be_a_schedule():
     growth = jl.piecewise_constant_schedule(1.0, {2: 4.0})
     tx = jl.leafwise(Growing(d0=0.25, growth=growth))
