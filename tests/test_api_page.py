@@ -1,13 +1,16 @@
-"""The API page is what the docstrings say."""
+"""The API page and the README's tables are what the docstrings say."""
 
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 
 
-def test_the_api_page_is_up_to_date():
-    check = [sys.executable, ROOT / ".ci" / "api.py", "--check"]
+@pytest.mark.parametrize("script", ["api.py", "readme.py"])
+def test_the_page_is_up_to_date(script):
+    check = [sys.executable, ROOT / ".ci" / script, "--check"]
     result = subprocess.run(check, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr

@@ -1,0 +1,180 @@
+"""Every optimizer trains: in float32 as far down as its reference does in float64."""
+
+import functools
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from sklearn import datasets
+
+import jaxopt_lite
+from jaxopt_lite.testing.case import x64
+from tests.helpers import by_name
+from tests.table import TABLE, Case, in_reference
+
+STEPS = 200
+
+
+class Problem(NamedTuple):
+    """A loss, and where training begins."""
+
+    loss: Any
+    start: Any
+
+
+def rosenbrock(p):
+    """A narrow valley that bends; its floor falls slowly."""
+    return (1 - p["x"]) ** 2 + 100 * (p["y"] - p["x"] ** 2) ** 2
+
+
+CURVATURES = 10.0 ** np.linspace(-2, 1, 12).reshape(3, 4)
+
+
+def quadratic(p):
+    """A thousand times steeper in one direction than in another."""
+    return jnp.sum(CURVATURES * p["w"] ** 2) + jnp.sum(p["b"] ** 2)
+
+
+@functools.cache
+def digits():
+    images, labels = datasets.load_digits(return_X_y=True)
+    return images[:200] / 16, np.eye(10)[labels[:200]]
+
+
+def network(p):
+    """The cross entropy of a small network on scanned digits."""
+    images, labels = digits()
+    hidden = jnp.tanh(images @ p["in"]["kernel"] + p["in"]["bias"])
+    logits = hidden @ p["out"]["kernel"] + p["out"]["bias"]
+    return -jnp.mean(jnp.sum(labels * jax.nn.log_softmax(logits), axis=1))
+
+
+def drawn(*shape):
+    return np.random.default_rng(0).normal(size=shape) / np.sqrt(shape[0])
+
+
+PROBLEMS = {
+    "quadratic": Problem(quadratic, {"w": np.ones((3, 4)), "b": np.ones(4)}),
+    "rosenbrock": Problem(rosenbrock, {"x": np.array(-1.0), "y": np.array(1.0)}),
+    "network": Problem(
+        network,
+        {
+            "in": {"kernel": drawn(64, 16), "bias": np.zeros(16)},
+            "out": {"kernel": drawn(16, 10), "bias": np.zeros(10)},
+        },
+    ),
+}
+
+RATE = {"learning_rate": 0.05}
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "adagrad": {"learning_rate": 0.5},
+    "sgd on rosenbrock": {"learning_rate": 1e-3},
+}
+"""The arguments of an optimizer, on one problem or on all, where they are not `RATE`."""
+
+
+def arguments(name, problem):
+    for key in (f"{name} on {problem}", name):
+        if key in ARGUMENTS:
+            return ARGUMENTS[key]
+    taken = inspect.signature(getattr(jaxopt_lite, name)).parameters
+    return RATE if "learning_rate" in taken else {}
+
+
+def train(case: Case, problem: Problem) -> list[float]:
+    """The losses of every step, in float32 and compiled."""
+    tx = case.ours()
+    needs_value = "value" in case.entry.extra
+
+    def step(carry, _):
+        p, state = carry
+        loss, g = jax.value_and_grad(problem.loss)(p)
+        keywords = {"value": loss} if needs_value else {}
+        u, state = tx.update(g, state, p, **keywords)
+        return (jaxopt_lite.apply_updates(p, u), state), loss
+
+    p = jax.tree.map(jnp.float32, problem.start)
+    (p, _), losses = jax.jit(
+        lambda p: jax.lax.scan(step, (p, tx.init(p)), length=STEPS)
+    )(p)
+    return [*losses.tolist(), float(problem.loss(p))]
+
+
+class Now:
+    """A stream that gives whatever is in force when it is asked."""
+
+    def __init__(self, value: Any = None):
+        self.value = value
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            yield self.value
+
+
+def train_reference(case: Case, problem: Problem) -> list[float]:
+    """The same by the reference, in float64."""
+    p = {k: np.float64(x) for k, x in by_name(problem.start).items()}
+    structure = jax.tree.structure(problem.start)
+    function = in_reference(case.name)
+    value = Now()
+    extra = {k: lambda count: value.value for k in case.entry.extra}
+    groups = [list(p)] if case.entry.whole_tree else [[k] for k in p]
+    streams = [(Now(), Now()) for _ in groups]
+    updates = [iter(function(g, x, **case.arguments, **extra)) for g, x in streams]
+    losses = []
+    with x64():
+        loss_and_gradient = jax.jit(jax.value_and_grad(problem.loss))
+        for _ in range(STEPS):
+            loss, g = loss_and_gradient(structure.unflatten(p.values()))
+            losses.append(float(loss))
+            value.value = float(loss)
+            slopes = {k: np.asarray(x) for k, x in by_name(g).items()}
+            for names, (g_now, p_now) in zip(groups, streams, strict=True):
+                g_now.value = joined(slopes, names)
+                p_now.value = joined(p, names)
+            moves = [next(u) for u in updates]
+            for names, u in zip(groups, moves, strict=True):
+                ends = np.cumsum([p[k].size for k in names])[:-1]
+                for k, x in zip(names, np.split(np.ravel(u), ends), strict=True):
+                    p[k] = p[k] + x.reshape(p[k].shape)
+        last = float(loss_and_gradient(structure.unflatten(p.values()))[0])
+    return [*losses, last]
+
+
+def joined(leaves, names):
+    if len(names) == 1:
+        return leaves[names[0]]
+    return np.concatenate([leaves[k].ravel() for k in names])
+
+
+OPTIMIZERS = [
+    name
+    for name in TABLE
+    if getattr(jaxopt_lite, name).__module__.startswith("jaxopt_lite.optimizers")
+]
+
+
+def assert_trains(name, problem):
+    case = Case(name, arguments(name, problem))
+    losses = train(case, PROBLEMS[problem])
+    expected = train_reference(case, PROBLEMS[problem])
+    assert expected[-1] < expected[0]
+    assert losses[-1] == pytest.approx(expected[-1], rel=0.05, abs=1e-6 * losses[0])
+    return losses
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_descends_a_badly_scaled_quadratic(name):
+    losses = assert_trains(name, "quadratic")
+    assert losses[-1] < 0.01 * losses[0]
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("problem", ["rosenbrock", "network"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_trains(name, problem):
+    assert_trains(name, problem)
