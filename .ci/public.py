@@ -31,6 +31,11 @@ class Entry:
         return f"{self.module}.{self.name}".removeprefix("jaxopt_lite.")
 
     @property
+    def summary(self) -> str:
+        """The first sentence of the documentation."""
+        return " ".join(self.doc.split("\n\n")[0].split()).removesuffix(".")
+
+    @property
     def needs_example(self) -> bool:
         """Whether it is a function or a class, but not of states."""
         match self.definition:

@@ -7,15 +7,37 @@ from jaxopt_lite.optimizers.adaptive import adamw as adamw
 from jaxopt_lite.optimizers.adaptive import nadam as nadam
 from jaxopt_lite.optimizers.adaptive import nadamw as nadamw
 from jaxopt_lite.optimizers.adaptive import rmsprop as rmsprop
+from jaxopt_lite.optimizers.noisy import dpsgd as dpsgd
+from jaxopt_lite.optimizers.noisy import noisy_sgd as noisy_sgd
 from jaxopt_lite.optimizers.sgd import sgd as sgd
 
 # Transformations
 from jaxopt_lite.combine.decay import add_decayed_weights as add_decayed_weights
+from jaxopt_lite.combine.monitoring import measure_with_ema as measure_with_ema
+from jaxopt_lite.combine.monitoring import monitor as monitor
+from jaxopt_lite.combine.monitoring import snapshot as snapshot
+from jaxopt_lite.combine.noise import add_noise as add_noise
+from jaxopt_lite.combine.privacy import (
+    differentially_private_aggregate as differentially_private_aggregate,
+)
+from jaxopt_lite.combine.privacy import (
+    per_example_global_norm_clip as per_example_global_norm_clip,
+)
+from jaxopt_lite.combine.privacy import (
+    per_example_layer_norm_clip as per_example_layer_norm_clip,
+)
 from jaxopt_lite.combine.stateless import set_to_zero as set_to_zero
 from jaxopt_lite.combine.stateless import stateless as stateless
+from jaxopt_lite.combine.stateless import (
+    stateless_with_tree_map as stateless_with_tree_map,
+)
 from jaxopt_lite.core.transformation import identity as identity
 from jaxopt_lite.rules.clipping import clip as clip
 from jaxopt_lite.rules.clipping import clip_by_global_norm as clip_by_global_norm
+from jaxopt_lite.rules.constraints import (
+    keep_params_nonnegative as keep_params_nonnegative,
+)
+from jaxopt_lite.rules.constraints import zero_nans as zero_nans
 from jaxopt_lite.rules.adam import scale_by_adam as scale_by_adam
 from jaxopt_lite.rules.rms import scale_by_rms as scale_by_rms
 from jaxopt_lite.rules.rms import scale_by_rss as scale_by_rss
@@ -29,9 +51,29 @@ from jaxopt_lite.rules.scaling import scale_by_schedule as scale_by_schedule
 # Combinators
 from jaxopt_lite.combine.chain import chain as chain
 from jaxopt_lite.combine.chain import named_chain as named_chain
+from jaxopt_lite.combine.accumulation import MultiSteps as MultiSteps
+from jaxopt_lite.combine.accumulation import apply_every as apply_every
+from jaxopt_lite.combine.averaging import param_ema as param_ema
+from jaxopt_lite.combine.condition import conditionally_mask as conditionally_mask
+from jaxopt_lite.combine.condition import (
+    conditionally_transform as conditionally_transform,
+)
+from jaxopt_lite.combine.foreign import (
+    with_extra_args_support as with_extra_args_support,
+)
+from jaxopt_lite.combine.guard import apply_if_finite as apply_if_finite
+from jaxopt_lite.combine.lookahead import LookaheadParams as LookaheadParams
+from jaxopt_lite.combine.lookahead import lookahead as lookahead
+from jaxopt_lite.combine.skipping import skip_large_updates as skip_large_updates
+from jaxopt_lite.combine.skipping import skip_not_finite as skip_not_finite
+from jaxopt_lite.combine.layout import flatten as flatten
+from jaxopt_lite.combine.layout import (
+    split_real_and_imaginary as split_real_and_imaginary,
+)
 from jaxopt_lite.combine.masking import freeze as freeze
 from jaxopt_lite.combine.masking import masked as masked
 from jaxopt_lite.combine.partition import partition as partition
+from jaxopt_lite.combine.partition import selective_transform as selective_transform
 
 # By path
 from jaxopt_lite.core.paths import by_path as by_path
@@ -66,9 +108,34 @@ from jaxopt_lite.core.types import Signed as Signed
 # Using and looking
 from jaxopt_lite.core.numerics import global_norm as global_norm
 from jaxopt_lite.core.transformation import apply_updates as apply_updates
+from jaxopt_lite.combine.evaluation import eval_params as eval_params
 from jaxopt_lite.report.summary import summary as summary
 
 # States
+from jaxopt_lite.combine.accumulation import ApplyEvery as ApplyEvery
+from jaxopt_lite.combine.accumulation import MultiStepsState as MultiStepsState
+from jaxopt_lite.combine.averaging import ParamEmaState as ParamEmaState
+from jaxopt_lite.combine.condition import (
+    ConditionallyMaskState as ConditionallyMaskState,
+)
+from jaxopt_lite.combine.condition import (
+    ConditionallyTransformState as ConditionallyTransformState,
+)
+from jaxopt_lite.combine.guard import ApplyIfFiniteState as ApplyIfFiniteState
+from jaxopt_lite.combine.lookahead import LookaheadState as LookaheadState
+from jaxopt_lite.combine.layout import (
+    SplitRealAndImaginaryArrays as SplitRealAndImaginaryArrays,
+)
+from jaxopt_lite.combine.layout import (
+    SplitRealAndImaginaryState as SplitRealAndImaginaryState,
+)
+from jaxopt_lite.combine.monitoring import MonitorState as MonitorState
+from jaxopt_lite.combine.monitoring import SnapshotState as SnapshotState
+from jaxopt_lite.combine.noise import AddNoiseState as AddNoiseState
+from jaxopt_lite.combine.privacy import (
+    DifferentiallyPrivateAggregateState as DifferentiallyPrivateAggregateState,
+)
+from jaxopt_lite.rules.constraints import ZeroNansState as ZeroNansState
 from jaxopt_lite.combine.masking import MaskedState as MaskedState
 from jaxopt_lite.combine.partition import PartitionState as PartitionState
 from jaxopt_lite.core.rule import CountedState as CountedState

@@ -127,6 +127,14 @@ def _decay_to_nothing(lib: ModuleType) -> float:
     return float(lib.exponential_decay(1.0, 10, decay_rate=0.0)(10))
 
 
+def _monitored(lib: ModuleType) -> list[str]:
+    return [*lib.monitor({"norm": jnp.sum}).init(jnp.zeros(1)).measurements]
+
+
+def _key_of_noise(lib: ModuleType) -> Any:
+    return lib.add_noise(0.1, 0.5, 0).init(jnp.zeros(1)).rng_key.dtype
+
+
 DIFFERENCES = (
     Difference(
         "Adam's first float32 update at g = 1, b2 = 0.9999",
@@ -134,6 +142,20 @@ DIFFERENCES = (
         "1.000000",
         "1.000083",
         "1 - b**t is formed without cancellation",
+    ),
+    Difference(
+        "measurements in the first state of monitor",
+        _monitored,
+        "['norm']",
+        "[]",
+        "a state never changes its structure, so that scan and jit take it",
+    ),
+    Difference(
+        "the key of add_noise in the state",
+        _key_of_noise,
+        "uint32",
+        "key<fry>",
+        "every checkpoint takes raw data, and not all take typed keys",
     ),
     Difference(
         "moments of a bfloat16 parameter",

@@ -64,7 +64,7 @@ class Case(NamedTuple):
     @property
     def is_in_optax(self) -> bool:
         """Whether Optax has the transformation, with these arguments."""
-        if not hasattr(optax, self.name) and not hasattr(optax.contrib, self.name):
+        if not is_in_optax(self.name):
             return False
         taken = inspect.signature(in_optax(self.name)).parameters
         return taken.keys() >= self.arguments.keys()
@@ -129,9 +129,15 @@ class Case(NamedTuple):
         }
 
 
-def in_optax(name: str) -> Callable[..., Any]:
+def in_optax(name: str) -> Any:
     """What Optax has under a name, in its core or in `contrib`."""
-    return getattr(optax, name, None) or getattr(optax.contrib, name)
+    # Its core deprecates the names that have moved to `contrib`.
+    return getattr(optax.contrib, name, None) or getattr(optax, name)
+
+
+def is_in_optax(name: str) -> bool:
+    """Whether Optax has the name, in its core or in `contrib`."""
+    return hasattr(optax.contrib, name) or hasattr(optax, name)
 
 
 def in_reference(name: str) -> Callable[..., Any]:

@@ -74,7 +74,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "adagrad": {"learning_rate": 0.5},
     "sgd on rosenbrock": {"learning_rate": 1e-3},
 }
-"""The arguments of an optimizer, on one problem or on all, where they are not `RATE`."""
+"""The arguments of an optimizer, on one problem or on all, where `RATE` does not do."""
 
 
 def arguments(name, problem):

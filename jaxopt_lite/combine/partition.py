@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxopt_lite.combine.masking import MaskedState, judge, mask_extra, only
+from jaxopt_lite.combine.stateless import set_to_zero
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.selectors import as_selector
+from jaxopt_lite.core.selectors import Selector, as_selector, flags
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
-from jaxopt_lite.core.types import Labels, Params, State, Updates
+from jaxopt_lite.core.types import Labels, Mask, Params, State, Updates
+from jaxopt_lite.core.value import Value
 
 
 class PartitionState(NamedTuple):
@@ -147,3 +149,44 @@ def partition(
 
 def _equal(labels: Sequence[Any], name: str) -> list[bool]:
     return [label == name for label in labels]
+
+
+class TrainOrFreeze(Value):
+    """Labels from a mask: `"freeze"` where it is true, `"train"` elsewhere."""
+
+    mask: Selector
+
+    def resolve(self, where: str, flat: Flat) -> list[str]:
+        """The label of every leaf."""
+        return ["freeze" if f else "train" for f in flags(self.mask, where, flat)]
+
+
+def selective_transform(optimizer: Any, *, freeze_mask: Mask) -> GradientTransformation:
+    """Trains the parameters where a mask is false, and keeps the others still.
+
+    The frozen ones have no state and no part in norms.
+
+    Args:
+        optimizer: a transformation.
+        freeze_mask: which parameters stay, as in `masked`.
+
+    Returns:
+        A transformation with `PartitionState(inner_states)`, whose keys are `train` and
+        `freeze`.
+
+    Raises:
+        TypeError: if `optimizer` is no transformation.
+        ValueError: from `init` and `update`, if the mask leaves a parameter uncovered.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> frozen = jl.by_path({"embedding": True, "*": False})
+        >>> tx = jl.selective_transform(jl.sgd(1.0), freeze_mask=frozen)
+        >>> params = {"embedding": jnp.ones(1), "head": jnp.ones(1)}
+        >>> tx.update(params, tx.init(params))[0]
+        {'embedding': Array([0.], dtype=float32), 'head': Array([-1.], dtype=float32)}
+    """
+    tx = as_transformation(optimizer, "selective_transform: optimizer")
+    labels = TrainOrFreeze(as_selector(freeze_mask))
+    return Partition(("train", "freeze"), (tx, set_to_zero()), labels)

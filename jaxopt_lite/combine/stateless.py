@@ -5,9 +5,11 @@ from typing import Any
 
 from jaxopt_lite.combine.masking import zeros
 from jaxopt_lite.core import checks
+from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import EmptyState, GradientTransformation
 from jaxopt_lite.core.trees import Flat, is_end
-from jaxopt_lite.core.types import Params, State, Updates
+from jaxopt_lite.core.types import Params, State, Tensor, Updates
 
 
 class SetToZero(GradientTransformation):
@@ -96,3 +98,37 @@ def stateless(
         Array([ 1., -1.], dtype=float32)
     """
     return Stateless(f)
+
+
+class OfLeaf(Rule):
+    """A function of one gradient and its parameter."""
+
+    function: Callable[[Tensor, Tensor | None], Tensor]
+
+    def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
+        return self.function(g, p)
+
+
+def stateless_with_tree_map(
+    f: Callable[[Tensor, Tensor | None], Tensor],
+) -> GradientTransformation:
+    """Makes a transformation of a function of one gradient and its parameter.
+
+        u = f(g, p)
+
+    Args:
+        f: takes a gradient and its parameter (None if the caller gives none), both in
+            at least float32, and returns the update in the same shape.
+
+    Returns:
+        A transformation with an `EmptyState`. Masked and None leaves never reach `f`.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.stateless_with_tree_map(lambda g, p: jnp.tanh(g) + 0.5 * p)
+        >>> p = {"w": jnp.array([2.0])}
+        >>> tx.update({"w": jnp.array([0.0])}, tx.init(p), p)[0]
+        {'w': Array([1.], dtype=float32)}
+    """
+    return leafwise(OfLeaf(f))

@@ -100,9 +100,16 @@ def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
         if any(x is y for y in taken):
             x = jnp.array(x, copy=True)
         taken.append(x)
-        return x
+        return _placed_like(p, x)
 
     return type(slots)(*map(keep, slots._fields, slots))
+
+
+def _placed_like(p: jax.Array, x: jax.Array) -> jax.Array:
+    """A slot where its parameter lies, if it has its shape."""
+    if isinstance(p, jax.core.Tracer) or not p.committed or x.shape != p.shape:
+        return x
+    return jax.device_put(x, p.sharding)
 
 
 def settings(

@@ -1,0 +1,22 @@
+"""Noise whose variance falls."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxopt_lite.core.rule import Rule
+from jaxopt_lite.core.types import Numeric, Tensor
+
+
+class AddAnnealedNoise(Rule):
+    """Adds what it is given, scaled to a variance that falls with the steps."""
+
+    eta: Numeric
+    gamma: Numeric
+    reads_step = True
+    trees = ("noise",)
+
+    def emit(
+        self, g: Tensor, slots: Any, p: Any, step: Tensor, *, noise: Tensor
+    ) -> Tensor:
+        return g + jnp.sqrt(self.eta / step**self.gamma) * noise
