@@ -17,7 +17,11 @@ pytestmark = [
 ]
 
 NESTED = TREES["nested"]
-TESTED_APART: dict[str, str] = {}
+TESTED_APART = {
+    "noisy_sgd": "combine/test_noise.py",
+    "dpsgd": "combine/test_privacy.py",
+    "sophia": "combine/test_sophia.py",
+}
 """What needs more than gradients, parameters and numbers, and the test it has."""
 
 OTHER_TREES = [name for name in TREES if name != "nested"]

@@ -73,6 +73,7 @@ RATE = {"learning_rate": 0.05}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "adagrad": {"learning_rate": 0.5},
     "sgd on rosenbrock": {"learning_rate": 1e-3},
+    "schedule_free_sgd on rosenbrock": {"learning_rate": 1e-3},
 }
 """The arguments of an optimizer, on one problem or on all, where `RATE` does not do."""
 

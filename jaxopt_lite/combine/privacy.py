@@ -12,7 +12,7 @@ from jaxopt_lite.combine.noise import (
     one_key,
 )
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import whole_tree_number
+from jaxopt_lite.core.hyperparameters import fixed_number
 from jaxopt_lite.core.numerics import global_norm
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.trees import Flat, is_end
@@ -100,20 +100,10 @@ def differentially_private_aggregate(
         Array([0.5 , 0.25], dtype=float32)
     """
     return DifferentiallyPrivateAggregate(
-        constant("l2_norm_clip", l2_norm_clip),
-        constant("noise_multiplier", noise_multiplier),
+        fixed_number("l2_norm_clip", l2_norm_clip),
+        fixed_number("noise_multiplier", noise_multiplier),
         one_key("differentially_private_aggregate", key, seed),
     )
-
-
-def constant(name: str, value: Any) -> Numeric:
-    """A number that must not change, as the privacy that was promised depends on it."""
-    if callable(value):
-        raise TypeError(
-            f"{name} is {value!r}; expected a number: the privacy that is reached is "
-            f"accounted for with one."
-        )
-    return whole_tree_number(name, value)
 
 
 def per_example_global_norm_clip(

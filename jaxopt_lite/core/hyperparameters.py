@@ -126,6 +126,21 @@ def whole_tree_number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Nu
     return number(name, value, interval)
 
 
+def fixed_number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
+    """A hyperparameter of the whole tree that must not change from step to step.
+
+    Raises:
+        TypeError: if `value` is a schedule, besides what `whole_tree_number` raises.
+    """
+    x = whole_tree_number(name, value, interval)
+    if is_scheduled(x):
+        raise TypeError(
+            f"{name} is {value!r}; expected a number or an array that stays the same "
+            f"at every step."
+        )
+    return x
+
+
 def _refuse_type(name: str, value: Any) -> NoReturn:
     raise TypeError(
         f"{name} is {value!r}, a {type(value).__name__}; expected a number, an array, "

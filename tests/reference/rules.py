@@ -146,3 +146,9 @@ def scale_by_adam(
     else:
         mu_hat = mu / weight(b1, t)
     return mu_hat / (np.sqrt(nu / weight(b2, t) + eps_root) + eps), (mu, nu)
+
+
+@rule
+def normalize(g, p, t, state):
+    """Here `g` is the whole tree as one vector."""
+    return g / np.sqrt(np.sum(g**2)), None

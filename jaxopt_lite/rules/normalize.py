@@ -1,0 +1,45 @@
+"""Gradients of common norm one."""
+
+from typing import Any
+
+import jax.numpy as jnp
+
+from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.rule import SharedRule
+from jaxopt_lite.core.transformation import GradientTransformation
+from jaxopt_lite.core.types import Tensor
+
+
+class Normalize(SharedRule):
+    """All leaves divided by their common norm."""
+
+    def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
+        return squares_in_units(g, unit)
+
+    def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
+        norm = UNIT * jnp.sqrt(total)
+        return jnp.where(norm == 0, 0.0, 1 / jnp.where(norm == 0, 1.0, norm))
+
+    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
+        return g * shared
+
+
+def normalize() -> GradientTransformation:
+    """Divides all gradients by their common norm.
+
+        u = g / norm,  norm = sqrt(sum over leaves of sum |g|**2)
+
+    Returns:
+        A transformation with an `EmptyState`. A zero gradient stays zero; Optax returns
+        nan.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.normalize()
+        >>> g = {"a": jnp.array(3.0), "b": jnp.array(4.0)}
+        >>> tx.update(g, tx.init(g))[0]
+        {'a': Array(0.6, dtype=float32), 'b': Array(0.8, dtype=float32)}
+    """
+    return leafwise(Normalize())
