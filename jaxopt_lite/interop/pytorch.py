@@ -1,22 +1,45 @@
 """PyTorch's optimizers: its argument names, order and defaults, and its formulas."""
 
-from typing import Any
-
-from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.hyperparameters import DECAY, FINITE, number
+from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Hyperparameter,
 )
-from jaxopt_lite.rules.adam import scale_by_adam
-from jaxopt_lite.rules.momentum import trace
-from jaxopt_lite.rules.pytorch import DampenedTrace, DivideByRss, InverseTimeDecay
+from jaxopt_lite.interop.pytorch_cycles import (
+    cosine_annealing_lr as cosine_annealing_lr,
+)
+from jaxopt_lite.interop.pytorch_cycles import (
+    cosine_annealing_warm_restarts as cosine_annealing_warm_restarts,
+)
+from jaxopt_lite.interop.pytorch_cycles import one_cycle_lr as one_cycle_lr
+from jaxopt_lite.interop.pytorch_cycles import one_cycle_momentum as one_cycle_momentum
+from jaxopt_lite.interop.pytorch_cycles import sequential_lr as sequential_lr
+from jaxopt_lite.interop.pytorch_moments import adamax as adamax
+from jaxopt_lite.interop.pytorch_moments import nadam as nadam
+from jaxopt_lite.interop.pytorch_moments import radam as radam
+from jaxopt_lite.interop.pytorch_parts import (
+    Betas,
+    coupled,
+    descend,
+    is_zero,
+    moments,
+    traced,
+)
+from jaxopt_lite.interop.pytorch_schedules import constant_lr as constant_lr
+from jaxopt_lite.interop.pytorch_schedules import exponential_lr as exponential_lr
+from jaxopt_lite.interop.pytorch_schedules import linear_lr as linear_lr
+from jaxopt_lite.interop.pytorch_schedules import multi_step_lr as multi_step_lr
+from jaxopt_lite.interop.pytorch_schedules import polynomial_lr as polynomial_lr
+from jaxopt_lite.interop.pytorch_schedules import step_lr as step_lr
+from jaxopt_lite.interop.pytorch_steps import adadelta as adadelta
+from jaxopt_lite.interop.pytorch_steps import adafactor as adafactor
+from jaxopt_lite.interop.pytorch_steps import asgd as asgd
+from jaxopt_lite.interop.pytorch_steps import muon as muon
+from jaxopt_lite.interop.pytorch_steps import rprop as rprop
+from jaxopt_lite.rules.pytorch import DivideByRss, InverseTimeDecay
 from jaxopt_lite.rules.rms import scale_by_rms, scale_by_stddev
-from jaxopt_lite.rules.scaling import scale, scale_by_learning_rate
-
-Betas = tuple[Hyperparameter, Hyperparameter]
 
 
 def sgd(
@@ -67,14 +90,14 @@ def sgd(
         >>> tx.update(jnp.array(1.0), state)[0]
         Array(-0.14, dtype=float32)
     """
-    if nesterov and (_is_zero(momentum) or not _is_zero(dampening)):
+    if nesterov and (is_zero(momentum) or not is_zero(dampening)):
         raise ValueError(
             f"nesterov=True with momentum={momentum!r} and dampening={dampening!r}; "
             f"expected a momentum and no dampening. Leave `dampening` at 0."
         )
-    return _descend(
-        *_coupled(weight_decay),
-        *_momentum(momentum, dampening, nesterov),
+    return descend(
+        *coupled(weight_decay),
+        *traced(momentum, dampening, nesterov),
         lr=lr,
         maximize=maximize,
     )
@@ -130,10 +153,10 @@ def adagrad(
     """
     start = number("initial_accumulator_value", initial_accumulator_value)
     slowdown = leafwise(InverseTimeDecay(number("lr_decay", lr_decay)))
-    return _descend(
-        *_coupled(weight_decay),
+    return descend(
+        *coupled(weight_decay),
         leafwise(DivideByRss(start, number("eps", eps))),
-        *([] if _is_zero(lr_decay) else [slowdown]),
+        *([] if is_zero(lr_decay) else [slowdown]),
         lr=lr,
         maximize=maximize,
     )
@@ -193,10 +216,10 @@ def rmsprop(
         Array(-0.2, dtype=float32)
     """
     divide = scale_by_stddev if centered else scale_by_rms
-    return _descend(
-        *_coupled(weight_decay),
+    return descend(
+        *coupled(weight_decay),
         divide(number("alpha", alpha, DECAY), eps, eps_in_sqrt=False),
-        *_momentum(momentum),
+        *traced(momentum),
         lr=lr,
         maximize=maximize,
     )
@@ -207,6 +230,7 @@ def adam(
     betas: Betas = (0.9, 0.999),
     eps: Hyperparameter = 1e-8,
     weight_decay: Hyperparameter = 0,
+    amsgrad: bool = False,
     *,
     maximize: bool = False,
 ) -> GradientTransformation:
@@ -225,21 +249,23 @@ def adam(
         betas: `b1` and `b2`, weights of the past means, per step, in [0, 1).
         eps: added beside the root, at least 0.
         weight_decay: strength of the L2 penalty, which enters both means; see `adamw`.
+        amsgrad: whether the largest `nu` so far takes the place of `nu`.
         maximize: whether to step uphill.
 
     Every number may also be an array, a schedule or `by_path`, which takes the place of
     `param_groups`.
 
     Returns:
-        A transformation with two slots like the parameter.
+        A transformation with two slots like the parameter, three with `amsgrad`.
 
     Raises:
         ValueError: if an argument is outside its range; from `update`, if weight decay
             lacks parameters.
         TypeError: if one is no number, array, schedule or `by_path`.
 
-    Source: PyTorch 2.13, followed to rounding, without `amsgrad`; Kingma and Ba 2014,
-    arXiv 1412.6980. `jaxopt_lite.adam` is the same without weight decay.
+    Source: PyTorch 2.13, followed to rounding; Kingma and Ba 2014, arXiv 1412.6980;
+    amsgrad Reddi, Kale and Kumar 2018, arXiv 1904.09237, where Optax's corrects the
+    bias before it takes the maximum. `jaxopt_lite.adam` is the same without either.
 
     Example:
         >>> import jax.numpy as jnp
@@ -248,8 +274,8 @@ def adam(
         >>> tx.update(jnp.array([1.0, -2.0]), tx.init(jnp.zeros(2)))[0]
         Array([-0.1,  0.1], dtype=float32)
     """
-    return _descend(
-        *_coupled(weight_decay), _adam(betas, eps), lr=lr, maximize=maximize
+    return descend(
+        *coupled(weight_decay), moments(betas, eps, amsgrad), lr=lr, maximize=maximize
     )
 
 
@@ -258,6 +284,7 @@ def adamw(
     betas: Betas = (0.9, 0.999),
     eps: Hyperparameter = 1e-8,
     weight_decay: Hyperparameter = 1e-2,
+    amsgrad: bool = False,
     *,
     maximize: bool = False,
 ) -> GradientTransformation:
@@ -278,21 +305,22 @@ def adamw(
         betas: `b1` and `b2`, weights of the past means, per step, in [0, 1).
         eps: added beside the root, at least 0.
         weight_decay: how fast parameters decay, per step and unit of `lr`.
+        amsgrad: whether the largest `nu` so far takes the place of `nu`.
         maximize: whether to step uphill.
 
     Every number may also be an array, a schedule or `by_path`, which takes the place of
     `param_groups`.
 
     Returns:
-        A transformation with two slots like the parameter.
+        A transformation with two slots like the parameter, three with `amsgrad`.
 
     Raises:
         ValueError: if an argument is outside its range; from `update`, without
             parameters.
         TypeError: if one is no number, array, schedule or `by_path`.
 
-    Source: PyTorch 2.13, followed to rounding, without `amsgrad`; Loshchilov and Hutter
-    2017, arXiv 1711.05101. `jaxopt_lite.adamw` is the same with `weight_decay=1e-4`.
+    Source: PyTorch 2.13, followed to rounding; Loshchilov and Hutter 2017, arXiv
+    1711.05101. `jaxopt_lite.adamw` is the same with `weight_decay=1e-4`.
 
     Example:
         >>> import jax.numpy as jnp
@@ -302,43 +330,9 @@ def adamw(
         >>> tx.update(jnp.array([1.0, -2.0]), tx.init(params), params)[0]
         Array([-0.15,  0.05], dtype=float32)
     """
-    return _descend(
-        _adam(betas, eps), add_decayed_weights(weight_decay), lr=lr, maximize=maximize
+    return descend(
+        moments(betas, eps, amsgrad),
+        add_decayed_weights(weight_decay),
+        lr=lr,
+        maximize=maximize,
     )
-
-
-def _descend(
-    *parts: GradientTransformation, lr: Hyperparameter, maximize: bool
-) -> GradientTransformation:
-    """The parts, and at the end a step of size `lr`; `maximize` turns the gradient."""
-    turned = [scale(-1.0)] if maximize else []
-    return chain(*turned, *parts, scale_by_learning_rate(number("lr", lr)))
-
-
-def _coupled(weight_decay: Hyperparameter) -> list[GradientTransformation]:
-    """Weight decay as the gradient of an L2 penalty, where there is any."""
-    return [] if _is_zero(weight_decay) else [add_decayed_weights(weight_decay)]
-
-
-def _momentum(
-    momentum: Hyperparameter, dampening: Hyperparameter = 0, nesterov: bool = False
-) -> list[GradientTransformation]:
-    """The trace of past steps, where there is any."""
-    decay = number("momentum", momentum)
-    if _is_zero(momentum):
-        return []
-    if _is_zero(dampening):
-        return [trace(decay, nesterov)]
-    return [leafwise(DampenedTrace(decay, number("dampening", dampening, FINITE)))]
-
-
-def _adam(betas: Betas, eps: Hyperparameter) -> GradientTransformation:
-    if not isinstance(betas, tuple | list) or len(betas) != 2:
-        raise TypeError(f"betas is {betas!r}; expected a pair, such as (0.9, 0.999).")
-    b1, b2 = (number(f"betas[{i}]", b, DECAY) for i, b in enumerate(betas))
-    return scale_by_adam(b1, b2, eps)
-
-
-def _is_zero(x: Any) -> bool:
-    """Whether a hyperparameter is the Python number 0: structure, never traced."""
-    return isinstance(x, int | float) and x == 0

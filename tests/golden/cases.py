@@ -10,7 +10,10 @@ RECORDED = (1, 2, 3, 10, 25, 50)
 """The steps after which the parameters are recorded."""
 
 Tree = dict[str, np.ndarray]
+Shapes = Mapping[str, tuple[int, ...]]
 SHAPES = {"kernel": (3, 4), "bias": (5,), "scale": ()}
+MATRICES = {"kernel": (3, 4)}
+"""What an optimizer sees that takes matrices alone."""
 
 
 class Case(NamedTuple):
@@ -23,6 +26,11 @@ class Case(NamedTuple):
     arguments: Mapping[str, Any]
     scheduled: bool
 
+    @property
+    def shapes(self) -> Shapes:
+        """The shapes of the parameters."""
+        return MATRICES if self.optimizer == "Muon" else SHAPES
+
     def __str__(self) -> str:
         arguments = ", ".join(f"{k}={v}" for k, v in self.arguments.items())
         return f"{self.optimizer}({arguments}){' scheduled' if self.scheduled else ''}"
@@ -33,17 +41,17 @@ def factor(count: Any) -> Any:
     return (1 + count % 7) * 0.25
 
 
-def parameters() -> Tree:
+def parameters(shapes: Shapes = SHAPES) -> Tree:
     """The parameters before the first step."""
     rng = np.random.default_rng(0)
-    return {name: np.asarray(rng.normal(size=shape)) for name, shape in SHAPES.items()}
+    return {name: np.asarray(rng.normal(size=shape)) for name, shape in shapes.items()}
 
 
-def gradients() -> Iterator[Tree]:
+def gradients(shapes: Shapes = SHAPES) -> Iterator[Tree]:
     """The gradients of every step: of either sign, from 1e-3 to 10 in magnitude."""
     rng = np.random.default_rng(1)
     for _ in range(STEPS):
-        yield {name: _gradient(rng, shape) for name, shape in SHAPES.items()}
+        yield {name: _gradient(rng, shape) for name, shape in shapes.items()}
 
 
 def _gradient(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -52,8 +60,8 @@ def _gradient(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def flat(tree: Mapping[str, Any]) -> np.ndarray:
-    """A tree as one vector, in the order of `SHAPES`."""
-    return np.concatenate([np.ravel(tree[name]) for name in SHAPES])
+    """A tree as one vector, in the order of its shapes."""
+    return np.concatenate([np.ravel(tree[name]) for name in SHAPES if name in tree])
 
 
 RATES = {"kernel": 0.1, "bias": 0.01, "scale": 0.03}
@@ -65,6 +73,14 @@ _BY_PARAMETER = {
     "RMSprop": ["alpha", "eps", "momentum", "weight_decay"],
     "Adam": ["eps", "weight_decay"],
     "AdamW": ["eps", "weight_decay"],
+    "NAdam": ["eps", "momentum_decay", "weight_decay"],
+    "RAdam": ["eps", "weight_decay"],
+    "Adamax": ["eps", "weight_decay"],
+    "Adadelta": ["rho", "eps", "weight_decay"],
+    "Adafactor": ["weight_decay"],
+    "ASGD": ["lambd", "alpha", "weight_decay"],
+    "Rprop": [],
+    "Muon": ["weight_decay"],
 }
 
 _VARIANTS: dict[str, list[dict[str, Any]]] = {
@@ -102,12 +118,40 @@ _VARIANTS: dict[str, list[dict[str, Any]]] = {
         {"maximize": True},
     ],
 }
-_VARIANTS["AdamW"] = _VARIANTS["Adam"]
+_VARIANTS["Adam"].append({"amsgrad": True, "eps": 1e-3})
+_VARIANTS |= {
+    "AdamW": _VARIANTS["Adam"],
+    "NAdam": [
+        {"betas": (0.8, 0.95), "eps": 1e-3, "momentum_decay": 0.1},
+        {"decoupled_weight_decay": True, "maximize": True},
+    ],
+    "RAdam": [
+        {"betas": (0.8, 0.95), "eps": 1e-3},
+        {"decoupled_weight_decay": True, "maximize": True},
+    ],
+    "Adamax": [{"betas": (0.8, 0.95), "eps": 1e-2, "maximize": True}],
+    "Adadelta": [{"rho": 0.7, "eps": 1e-2, "maximize": True}],
+    "Adafactor": [
+        {"lr": 0.5, "beta2_decay": -0.5, "eps": (1e-3, 0.5), "d": 1.5},
+        {"maximize": True},
+    ],
+    "ASGD": [{"lambd": 0.1, "alpha": 0.5, "t0": 10.0, "maximize": True}],
+    "Rprop": [{"etas": (0.3, 1.5), "step_sizes": (1e-3, 0.2), "maximize": True}],
+    "Muon": [
+        {"momentum": 0.8, "nesterov": False, "ns_steps": 3},
+        {"adjust_lr_fn": "match_rms_adamw"},
+    ],
+}
+WITHOUT_DECAY = ("Rprop",)
 
 
 def _cases() -> Iterator[Case]:
     for optimizer, variants in _VARIANTS.items():
         yield Case(optimizer, {}, scheduled=False)
+        if optimizer in WITHOUT_DECAY:
+            yield from (Case(optimizer, x, scheduled=False) for x in variants)
+            yield Case(optimizer, {"lr": RATES}, scheduled=False)
+            continue
         for variant in variants:
             arguments = {"lr": 0.03, **variant}
             yield Case(optimizer, {**arguments, "weight_decay": 0.0}, scheduled=False)

@@ -14,7 +14,9 @@ FILE = Path(__file__).with_name("pytorch.npz")
 
 def trajectory(case: Case) -> np.ndarray:
     """The parameters after every step, one row each, in float64."""
-    params = {name: torch.tensor(p) for name, p in cases.parameters().items()}
+    params = {
+        name: torch.tensor(p) for name, p in cases.parameters(case.shapes).items()
+    }
     optimizer = getattr(torch.optim, case.optimizer)(
         [_group(case, name, p) for name, p in params.items()],
         **{k: v for k, v in case.arguments.items() if not isinstance(v, Mapping)},
@@ -23,7 +25,7 @@ def trajectory(case: Case) -> np.ndarray:
         optimizer, cases.factor if case.scheduled else lambda count: 1.0
     )
     rows = []
-    for gradient in cases.gradients():
+    for gradient in cases.gradients(case.shapes):
         for name, p in params.items():
             p.grad = torch.tensor(gradient[name])
         optimizer.step()
@@ -38,12 +40,17 @@ def _group(case: Case, name: str, p: torch.Tensor) -> dict[str, object]:
 
 
 def main() -> None:
+    # NAdam and ASGD keep numbers of their state in the default dtype.
+    torch.set_default_dtype(torch.float64)
     kept = [step - 1 for step in RECORDED]
     np.savez_compressed(
         FILE,
         torch_version=str(torch.__version__),
         names=list(CASES),
-        parameters=np.stack([trajectory(case)[kept] for case in CASES.values()]),
+        **{
+            f"parameters_{i}": trajectory(case)[kept]
+            for i, case in enumerate(CASES.values())
+        },
     )
 
 
