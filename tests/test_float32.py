@@ -26,7 +26,7 @@ def is_smooth(case):
 
 
 @pytest.mark.filterwarnings("ignore:.*by_path has patterns that match no parameter")
-@pytest.mark.parametrize("case", cases(0, where=is_smooth))
+@pytest.mark.parametrize("case", cases(0, full=(-1,), where=is_smooth))
 def test_error_is_small_and_not_above_that_of_optax(case):
     assert_small_errors(case)
 
