@@ -138,11 +138,8 @@ def step_number(count: Any, wide: Any) -> Any:
 
 @jax.jit
 def advance_counts(counts: list[Any], commit: Any) -> list[Any]:
-    """The counts after this step."""
-    return [
-        None if count is None else select(commit, saturating_increment(count), count)
-        for count in counts
-    ]
+    """The counts after this step, by link and name."""
+    return select(commit, jax.tree.map(saturating_increment, counts), counts)
 
 
 @functools.lru_cache(maxsize=4096)

@@ -20,6 +20,7 @@ from jaxopt_lite.core.numerics import distinct_unit, promote
 from jaxopt_lite.core.rule import (
     SharedRule,
     begin,
+    counts,
     keywords,
     pack,
     slot_kinds,
@@ -60,16 +61,16 @@ def run(
                 [s.rules[s.setting[i]] for s in active], key[0]
             )
         step, numbers = programs[key]
-        counts = [stage.count for stage in active]
+        at = [stage.count for stage in active]
         rows = [stage.rows[i] for stage in active]
-        u, new = step(numbers, counts, x, y, rows, commit, shared, _at_leaf(named, i))
+        u, new = step(numbers, at, x, y, rows, commit, shared, _at_leaf(named, i))
         emitted.append(u)
         for stage, row in zip(active, new, strict=True):
             stage.rows[i] = row
-    nexts = kernel.advance_counts([s.count for s in stages], commit)
+    nexts = kernel.advance_counts([s.counts for s in stages], commit)
     closed = [
-        stage.close(count, shared, commit)
-        for stage, count in zip(stages, nexts, strict=True)
+        stage.close(after, shared, commit)
+        for stage, after in zip(stages, nexts, strict=True)
     ]
     return g.rebuild(emitted), tuple(closed)
 
@@ -83,24 +84,23 @@ class _Stage:
         self.index = index
         self.link = link
         self.parts = unpack(link.rule, state)
-        self.count = self.parts.get("count")
+        self.counts = {name: self.parts[name] for name in counts(link.rule)}
+        self.count = self.counts.get(link.rule.counter)
         self.columns = [
             _column(link, slot, self.parts[slot], p, seen)
             for slot in link.rule.Slots._fields
         ]
         leaves = [column.leaves for column in self.columns]
         self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
-        self.rules, self.setting = settings(link, self.count, p, seen)
+        self.rules, self.setting = settings(link, self.counts, p, seen)
 
     @property
     def is_shared(self) -> bool:
         return isinstance(self.link.rule, SharedRule)
 
-    def close(self, count: Any, shared: Any, commit: Any) -> State:
+    def close(self, counts: dict[str, Any], shared: Any, commit: Any) -> State:
         """The link's next state."""
-        parts = dict(self.parts)
-        if count is not None:
-            parts["count"] = count
+        parts = {**self.parts, **counts}
         for slot, column, leaves in zip(
             self.link.rule.Slots._fields, self.columns, _transpose(self), strict=True
         ):
@@ -206,7 +206,8 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
     if rule.measure is None:
         total = None
         dtypes = [arithmetic_dtype(update_dtype(g.leaves[i], p[i])) for i in seen]
-        dtype = functools.reduce(promote, dtypes)
+        kept = [x.dtype for x in jax.tree.leaves(begun)]
+        dtype = functools.reduce(promote, dtypes + kept)
     else:
         total = _measure(stage, seen, g, p, begun, named)
         dtype = jax.tree.leaves(total)[0].dtype

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -13,7 +13,7 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.rule import Rule, begin, counts, fields, pack
-from jaxopt_lite.core.selectors import Selector, flags
+from jaxopt_lite.core.selectors import PerLeaf, Selector, flags
 from jaxopt_lite.core.storage import Storage, arithmetic_dtype, widen
 from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
 from jaxopt_lite.core.types import Params, State
@@ -49,17 +49,17 @@ def init(link: Link, params: Params) -> State:
     flat = Flat(params)
     seen = link.sees(flat)
     checks.inexact(link.name, "parameter", flat, seen)
-    rules, setting = settings(link, jnp.zeros((), jnp.int32), flat, seen)
+    parts: dict[str, Any] = {
+        name: jnp.zeros((), jnp.int32) for name in counts(link.rule)
+    }
+    rules, setting = settings(link, parts, flat, seen)
     for value in fields(link.rule):
-        if isinstance(value, ByPath):
+        if isinstance(value, ByPath | PerLeaf):
             value.judge(link.name, flat)
     rows = [
         _init_leaf(rules[i], link.storage, p) if i >= 0 else None
         for p, i in zip(flat.leaves, setting, strict=True)
     ]
-    parts: dict[str, Any] = {}
-    if counts(link.rule):
-        parts["count"] = jnp.zeros((), jnp.int32)
     for name, number in begin(rules[0] if rules else link.rule).items():
         parts[name] = jnp.array(number, dtype=jnp.asarray(number).dtype)
     for slot in link.rule.Slots._fields:
@@ -100,12 +100,12 @@ def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
         if any(x is y for y in taken):
             x = jnp.array(x, copy=True)
         taken.append(x)
-        return _placed_like(p, x)
+        return placed_like(p, x)
 
     return type(slots)(*map(keep, slots._fields, slots))
 
 
-def _placed_like(p: jax.Array, x: jax.Array) -> jax.Array:
+def placed_like(p: jax.Array, x: jax.Array) -> jax.Array:
     """A slot where its parameter lies, if it has its shape."""
     if isinstance(p, jax.core.Tracer) or not p.committed or x.shape != p.shape:
         return x
@@ -113,7 +113,7 @@ def _placed_like(p: jax.Array, x: jax.Array) -> jax.Array:
 
 
 def settings(
-    link: Link, count: Any, flat: Flat, seen: Sequence[bool]
+    link: Link, counts: Mapping[str, Any], flat: Flat, seen: Sequence[bool]
 ) -> tuple[list[Rule], list[int]]:
     """The rule with its numbers in force, and which of them each leaf follows.
 
@@ -121,7 +121,7 @@ def settings(
     """
     rule = link.rule
     scheduled = {
-        name: at_count(value, count)
+        name: at_count(value, counts[rule.own_counts.get(name, rule.counter)])
         for name, value in zip(field_names(type(rule)), fields(rule), strict=True)
         if is_scheduled(value)
     }
@@ -129,15 +129,13 @@ def settings(
         rule = dataclasses.replace(rule, **scheduled)
     _check_numbers(link.name, rule)
     differing = {
-        name: value
+        name: _choices(value, link.name, flat, seen)
         for name, value in zip(field_names(type(rule)), fields(rule), strict=True)
-        if isinstance(value, ByPath)
+        if isinstance(value, ByPath | PerLeaf)
     }
     if not differing:
         return [rule], [0 if s else -1 for s in seen]
-    chosen = zip(
-        *(v.choose(link.name, flat, seen) for v in differing.values()), strict=True
-    )
+    chosen = zip(*(chosen for _, chosen in differing.values()), strict=True)
     keys = [key if s else None for key, s in zip(chosen, seen, strict=True)]
     distinct = [key for key in dict.fromkeys(keys) if key is not None]
     is_traced = len(distinct) > _SEPARATE_TRACES
@@ -145,14 +143,29 @@ def settings(
         dataclasses.replace(
             rule,
             **{
-                name: jnp.asarray(value.values[i]) if is_traced else value.values[i]
-                for (name, value), i in zip(differing.items(), key, strict=True)
+                name: _as_scalar(values[i]) if is_traced else values[i]
+                for (name, (values, _)), i in zip(differing.items(), key, strict=True)
             },
         )
         for key in distinct
     ]
     position = {key: i for i, key in enumerate(distinct)}
     return rules, [-1 if key is None else position[key] for key in keys]
+
+
+def _choices(
+    field: ByPath | PerLeaf, where: str, flat: Flat, seen: Sequence[bool]
+) -> tuple[Sequence[Any], list[int]]:
+    """The values that a field has, and which of them each leaf gets."""
+    if isinstance(field, ByPath):
+        return field.values, field.choose(where, flat, seen)
+    found = field.resolve(where, flat, seen)
+    values = list(dict.fromkeys(found))
+    return values, [values.index(x) for x in found]
+
+
+def _as_scalar(x: Any) -> Any:
+    return jnp.asarray(x) if isinstance(x, float) else x
 
 
 def _check_numbers(where: str, rule: Rule) -> None:

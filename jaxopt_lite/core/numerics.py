@@ -53,10 +53,28 @@ def moving_mean(mean: jax.Array, x: jax.Array, b: Numeric) -> jax.Array:
 
 
 def abs_sq(x: jax.Array) -> jax.Array:
-    """`|x|**2`, real also where `x` is complex."""
+    """`|x|**2`, real also where `x` is complex.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> jl.abs_sq(jnp.array([3 + 4j]))
+        Array([25.], dtype=float32)
+    """
     if jnp.iscomplexobj(x):
         return jnp.square(x.real) + jnp.square(x.imag)
     return jnp.square(x)
+
+
+def inner(x: jax.Array, y: jax.Array) -> jax.Array:
+    """The inner product `sum of Re(conj(x) * y)`, real also for complex numbers."""
+    if jnp.iscomplexobj(x) or jnp.iscomplexobj(y):
+        return jnp.sum(x.real * y.real + x.imag * y.imag)
+    return jnp.sum(x * y)
+
+
+def ratio(x: jax.Array, y: jax.Array) -> jax.Array:
+    """`x / y`, and 0 where `y` is 0."""
+    return jnp.where(y == 0, 0.0, x / jnp.where(y == 0, 1.0, y))
 
 
 UNIT = 2.0**16
@@ -103,9 +121,107 @@ def global_norm(updates: PyTree) -> jax.Array:
     if not wide:
         return jnp.zeros((), jnp.float32)
     largest = functools.reduce(jnp.maximum, [jnp.max(jnp.abs(x)) for x in wide])
+    largest = jax.lax.stop_gradient(largest)
     scale = jnp.where((largest > 0) & jnp.isfinite(largest), largest, 1.0)
     total = functools.reduce(jnp.add, [jnp.sum(abs_sq(x / scale)) for x in wide])
-    return scale * jnp.sqrt(total)
+    # At zero the root has no derivative; the norm's is taken as 0 there.
+    is_zero = total == 0
+    return jnp.where(is_zero, 0.0, scale * jnp.sqrt(jnp.where(is_zero, 1.0, total)))
+
+
+def safe_norm(
+    x: jax.Array,
+    min_norm: Numeric,
+    ord: int | float | str | None = None,
+    axis: None | tuple[int, ...] | int = None,
+    keepdims: bool = False,
+) -> jax.Array:
+    """A norm that is at least `min_norm`, with derivative 0 where it is raised to that.
+
+        max(norm(x), min_norm)
+
+    Args:
+        x: a real or complex array.
+        min_norm: the least norm returned.
+        ord: which norm, as in `jnp.linalg.norm`.
+        axis: along which axes, as there.
+        keepdims: whether they stay, with size one.
+
+    Returns:
+        The norm, computed in at least float32 and returned in the dtype of `x`, or of
+        its real part.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> jax.grad(lambda x: jl.safe_norm(x, 1e-6))(jnp.zeros(2))
+        Array([0., 0.], dtype=float32)
+    """
+    wide = _widened(x)
+    norm = functools.partial(jnp.linalg.norm, ord=ord, axis=axis, keepdims=True)
+    is_small = norm(wide) <= min_norm
+    result = jnp.where(is_small, min_norm, norm(jnp.where(is_small, 1.0, wide)))
+    if not keepdims:
+        result = jnp.squeeze(result, axis)
+    return result.astype(_real_dtype(x))
+
+
+def safe_root_mean_squares(x: jax.Array, min_rms: Numeric) -> jax.Array:
+    """A root mean square, at least `min_rms`; its derivative is 0 where raised to that.
+
+        max(sqrt(mean(|x|**2)), min_rms)
+
+    Args:
+        x: a real or complex array.
+        min_rms: the least number returned, also where there is no element.
+
+    Returns:
+        A scalar, computed in at least float32 and returned in the dtype of `x`, or of
+        its real part.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> jl.safe_root_mean_squares(jnp.array([3.0, -3.0]), 1e-6)
+        Array(3., dtype=float32)
+    """
+    wide = _widened(x)
+    mean = jnp.sum(abs_sq(wide)) / max(wide.size, 1)
+    is_small = jnp.sqrt(mean) <= min_rms
+    root = jnp.sqrt(jnp.where(is_small, 1.0, mean))
+    return jnp.where(is_small, min_rms, root).astype(_real_dtype(x))
+
+
+def safe_increment(count: jax.Array | int) -> jax.Array:
+    """`count + 1`, or `count` where its dtype ends.
+
+    Args:
+        count: an integer or floating-point array.
+
+    Raises:
+        TypeError: if it is of another dtype.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> jl.safe_increment(jnp.array([1, 127], jnp.int8))
+        Array([  2, 127], dtype=int8)
+    """
+    count = jnp.asarray(count)
+    if jnp.issubdtype(count.dtype, jnp.integer):
+        last: Any = jnp.iinfo(count.dtype).max
+    elif jnp.issubdtype(count.dtype, jnp.floating):
+        last = jnp.finfo(count.dtype).max
+    else:
+        raise TypeError(
+            f"safe_increment: count is of {count.dtype}; expected an integer or "
+            f"floating-point array."
+        )
+    return count + (count < last).astype(count.dtype)
+
+
+def _real_dtype(x: Any) -> Any:
+    """The dtype of the real part of an array, float32 where that is no float."""
+    dtype = jnp.asarray(x).dtype
+    inexact = jnp.issubdtype(dtype, jnp.inexact)
+    return real(dtype if inexact else jnp.dtype(jnp.float32))
 
 
 def _widened(x: Any) -> jax.Array:

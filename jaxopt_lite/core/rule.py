@@ -2,7 +2,7 @@
 
 import inspect
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
@@ -57,9 +57,12 @@ class Rule(Value):
         Slots: the NamedTuple of slots, each annotated `Signed`, `NonNegative` or
             `Exact` or `PerAxis`; none by default.
         State: the NamedTuple of the whole state, where it is not `Slots`; its field
-            `count`, if it has one, is the step count.
+            `counter`, if it has one, is the step count.
         Counted: what takes the place of `State` when a count is needed and `State` has
             none; `CountedState` by default.
+        counter: the field of `State` that counts the steps, `count` by default.
+        own_counts: the hyperparameters whose schedules follow a count of their own,
+            each with its field in `State`; whoever resets one restarts the schedules.
         reads_step: whether the arithmetic reads `step`; else `step` is None, unless a
             schedule needs the count.
         reads_params: whether `p` is needed; else `p` is None when the caller gives no
@@ -86,6 +89,8 @@ class Rule(Value):
     Slots: ClassVar[type[Any]] = EmptyState
     State: ClassVar[type[Any] | None] = None
     Counted: ClassVar[type[Any] | None] = None
+    counter: ClassVar[str] = "count"
+    own_counts: ClassVar[Mapping[str, str]] = {}
     reads_step: ClassVar[bool] = False
     reads_params: ClassVar[bool] = False
     trees: ClassVar[tuple[str, ...]] = ()
@@ -175,11 +180,11 @@ def layout(rule: Rule) -> type[Any]:
     """The NamedTuple of a rule's state."""
     state = rule.State or rule.Slots
     scheduled = any(map(hyperparameters.is_scheduled, fields(rule)))
-    if "count" in state._fields or not (rule.reads_step or scheduled):
+    if rule.counter in state._fields or not (rule.reads_step or scheduled):
         return state
     if rule.Counted is not None:
         return rule.Counted
-    return CountedState if rule.Slots._fields else ScaleByScheduleState
+    return CountedState if state._fields else ScaleByScheduleState
 
 
 def fields(rule: Rule) -> list[Any]:
@@ -187,9 +192,10 @@ def fields(rule: Rule) -> list[Any]:
     return [getattr(rule, name) for name in field_names(type(rule))]
 
 
-def counts(rule: Rule) -> bool:
-    """Whether a rule's state has a count."""
-    return "count" in layout(rule)._fields
+def counts(rule: Rule) -> list[str]:
+    """The counts in a rule's state, that of the steps first."""
+    named = dict.fromkeys((rule.counter, *rule.own_counts.values()))
+    return [name for name in named if name in layout(rule)._fields]
 
 
 def begin(rule: Rule) -> dict[str, Any]:
@@ -199,7 +205,7 @@ def begin(rule: Rule) -> dict[str, Any]:
 
 
 def pack(rule: Rule, parts: dict[str, Any]) -> State:
-    """The state of a rule, from its count, its slots' columns and shared numbers."""
+    """The state of a rule, from its counts, its slots' columns and shared numbers."""
     form = layout(rule)
     if form is not CountedState:
         return form(**parts)
@@ -208,7 +214,7 @@ def pack(rule: Rule, parts: dict[str, Any]) -> State:
 
 
 def unpack(rule: Rule, state: State) -> dict[str, Any]:
-    """A rule's count, columns and shared numbers, by name.
+    """A rule's counts, columns and shared numbers, by name.
 
     Raises:
         TypeError: if the state is another transformation's.

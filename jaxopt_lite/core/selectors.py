@@ -1,6 +1,6 @@
 """Masks and labels: one value per parameter, found by path."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import jax
@@ -9,6 +9,17 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.value import Value
+
+
+class PerLeaf(Value):
+    """A field of a rule that the lift resolves for all leaves at once."""
+
+    def judge(self, where: str, flat: Flat) -> None:
+        """Warns, when the state is made, of what does not concern any leaf."""
+
+    def resolve(self, where: str, flat: Flat, seen: Sequence[bool]) -> list[Any]:
+        """What the rule gets at every leaf that is seen: structure, no arrays."""
+        raise NotImplementedError
 
 
 class ByTree(Value):
