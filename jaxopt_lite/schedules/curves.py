@@ -1,15 +1,21 @@
 """Schedules of one piece."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import FINITE, NON_NEGATIVE, Schedule, number
+from jaxopt_lite.core.hyperparameters import FINITE, Schedule, fixed_number
 from jaxopt_lite.core.types import Count, Numeric
-
-POSITIVE = "(0, inf)"
+from jaxopt_lite.schedules.arithmetic import (
+    POSITIVE,
+    as_float,
+    between,
+    cosine_wave,
+    exponential,
+    power,
+    progress,
+)
 
 
 class Constant(Schedule):
@@ -38,7 +44,7 @@ def constant_schedule(value: Numeric) -> Schedule:
         >>> jl.constant_schedule(0.1)(1000)
         0.1
     """
-    return Constant(number("value", value, FINITE))
+    return Constant(fixed_number("value", value, FINITE))
 
 
 class Linear(Schedule):
@@ -51,7 +57,7 @@ class Linear(Schedule):
 
     def __call__(self, count: Count | int) -> Any:
         done = progress(count, self.transition_begin, self.transition_steps)
-        return self.init_value + (self.end_value - self.init_value) * done
+        return between(self.init_value, self.end_value, done)
 
 
 def linear_schedule(
@@ -84,10 +90,66 @@ def linear_schedule(
         [0.0, 0.25, 1.0, 1.0]
     """
     return Linear(
-        number("init_value", init_value, FINITE),
-        number("end_value", end_value, FINITE),
-        number("transition_steps", transition_steps),
-        number("transition_begin", transition_begin),
+        fixed_number("init_value", init_value, FINITE),
+        fixed_number("end_value", end_value, FINITE),
+        fixed_number("transition_steps", transition_steps),
+        fixed_number("transition_begin", transition_begin),
+    )
+
+
+class Polynomial(Schedule):
+    """A power of what is left."""
+
+    init_value: Numeric
+    end_value: Numeric
+    power: Numeric
+    transition_steps: Numeric
+    transition_begin: Numeric
+
+    def __call__(self, count: Count | int) -> Any:
+        done = progress(count, self.transition_begin, self.transition_steps)
+        return between(self.end_value, self.init_value, power(1 - done, self.power))
+
+
+def polynomial_schedule(
+    init_value: Numeric,
+    end_value: Numeric,
+    power: Numeric,
+    transition_steps: Numeric,
+    transition_begin: Numeric = 0,
+) -> Schedule:
+    """Goes from one number to another along a power of the steps left, and stays there.
+
+        end + (init - end) * (1 - clip((count - begin) / steps, 0, 1))**power
+
+    Args:
+        init_value: the number up to `transition_begin`.
+        end_value: the number from `transition_begin + transition_steps` on.
+        power: 1 for a straight line, more to move fast at first, at least 0; with 0
+            `init_value` stays.
+        transition_steps: length in steps, at least 0; with 0 `init_value` stays.
+        transition_begin: where it begins, in steps, at least 0.
+
+    Returns:
+        A schedule; any of its numbers may be an array.
+
+    Raises:
+        ValueError: if `power` or a number of steps is negative. (With a negative power
+            Optax ends at infinity.)
+        TypeError: if an argument is no number or array.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> decay = jl.polynomial_schedule(1.0, 0.0, power=2, transition_steps=4)
+        >>> [float(decay(count)) for count in (0, 1, 2, 4, 9)]
+        [1.0, 0.5625, 0.25, 0.0, 0.0]
+    """
+    return Polynomial(
+        fixed_number("init_value", init_value, FINITE),
+        fixed_number("end_value", end_value, FINITE),
+        fixed_number("power", power),
+        fixed_number("transition_steps", transition_steps),
+        fixed_number("transition_begin", transition_begin),
     )
 
 
@@ -119,13 +181,13 @@ def cosine_decay_schedule(
         init_value: the number at the first step.
         decay_steps: length in steps, more than 0.
         alpha: the last number, as a fraction of the first.
-        exponent: power of the wave.
+        exponent: power of the wave, at least 0.
 
     Returns:
         A schedule; any of its numbers may be an array.
 
     Raises:
-        ValueError: if `decay_steps` is not positive.
+        ValueError: if `decay_steps` is not positive, or `exponent` negative.
         TypeError: if an argument is no number or array.
 
     Source: Loshchilov and Hutter 2016, arXiv 1608.03983, without restarts. PyTorch's
@@ -138,10 +200,10 @@ def cosine_decay_schedule(
         [1.0, 0.5, 0.0, 0.0]
     """
     return CosineDecay(
-        number("init_value", init_value, FINITE),
-        number("decay_steps", decay_steps, POSITIVE),
-        number("alpha", alpha, FINITE),
-        number("exponent", exponent, FINITE),
+        fixed_number("init_value", init_value, FINITE),
+        fixed_number("decay_steps", decay_steps, POSITIVE),
+        fixed_number("alpha", alpha, FINITE),
+        fixed_number("exponent", exponent),
     )
 
 
@@ -156,7 +218,7 @@ class ExponentialDecay(Schedule):
 
     def __call__(self, count: Count | int) -> Any:
         passed = self.passed(as_float(count) - self.transition_begin)
-        value = self.init_value * jnp.power(self.decay_rate, jnp.maximum(passed, 0.0))
+        value = self.init_value * exponential(self.decay_rate, jnp.maximum(passed, 0.0))
         if self.end_value is None:
             return value
         higher = jnp.maximum(value, self.end_value)
@@ -165,17 +227,22 @@ class ExponentialDecay(Schedule):
 
     def passed(self, steps: jax.Array) -> jax.Array:
         """How often the whole factor has been applied."""
-        long_enough = jnp.asarray(self.transition_steps) > 0
-        return jnp.where(
-            long_enough, steps / jnp.where(long_enough, self.transition_steps, 1.0), 0.0
-        )
+        some = jnp.asarray(self.transition_steps) > 0
+        each = jnp.where(some, self.transition_steps, 1.0)
+        return jnp.where(some, self.times(steps, each), 0.0)
+
+    def times(self, steps: jax.Array, each: jax.Array) -> jax.Array:
+        """How often `each` goes into `steps`."""
+        return steps / each
 
 
 class Staircase(ExponentialDecay):
     """A constant factor every so many steps."""
 
-    def passed(self, steps: jax.Array) -> jax.Array:
-        return jnp.floor(super().passed(steps))
+    def times(self, steps: jax.Array, each: jax.Array) -> jax.Array:
+        # Not the floor of the quotient: XLA multiplies by 1 / 41, and 41 / 41 is less
+        # than 1 then.
+        return steps // each
 
 
 def exponential_decay(
@@ -216,71 +283,9 @@ def exponential_decay(
     """
     rule = Staircase if staircase else ExponentialDecay
     return rule(
-        number("init_value", init_value, FINITE),
-        number("transition_steps", transition_steps),
-        number("decay_rate", decay_rate, POSITIVE),
-        number("transition_begin", transition_begin),
-        None if end_value is None else number("end_value", end_value, FINITE),
+        fixed_number("init_value", init_value, FINITE),
+        fixed_number("transition_steps", transition_steps),
+        fixed_number("decay_rate", decay_rate, POSITIVE),
+        fixed_number("transition_begin", transition_begin),
+        None if end_value is None else fixed_number("end_value", end_value, FINITE),
     )
-
-
-class PiecewiseConstant(Schedule):
-    """A number that is multiplied by a factor at each boundary."""
-
-    init_value: Numeric
-    boundaries: tuple[int, ...]
-    scales: tuple[Numeric, ...]
-
-    def __call__(self, count: Count | int) -> Any:
-        value = jnp.asarray(self.init_value, jnp.result_type(float))
-        for boundary, factor in zip(self.boundaries, self.scales, strict=True):
-            value = value * jnp.where(jnp.asarray(count) >= boundary, factor, 1.0)
-        return value
-
-
-def piecewise_constant_schedule(
-    init_value: Numeric, boundaries_and_scales: Mapping[int, Numeric] | None = None
-) -> Schedule:
-    """Multiplies by a factor at each of some steps, and is constant in between.
-
-    Args:
-        init_value: the number before the first boundary.
-        boundaries_and_scales: from a step to the factor, at least 0, that applies from
-            that step on.
-
-    Returns:
-        A schedule; any of its numbers may be an array.
-
-    Raises:
-        ValueError: if a factor is negative.
-        TypeError: if an argument is no number or array.
-
-    Example:
-        >>> import jaxopt_lite as jl
-        >>> steps = jl.piecewise_constant_schedule(1.0, {10: 0.5, 20: 0.1})
-        >>> [round(float(steps(count)), 3) for count in (9, 10, 20)]
-        [1.0, 0.5, 0.05]
-    """
-    rules = sorted((boundaries_and_scales or {}).items())
-    return PiecewiseConstant(
-        number("init_value", init_value, FINITE),
-        tuple(boundary for boundary, _ in rules),
-        tuple(number(f"scale at {b}", scale, NON_NEGATIVE) for b, scale in rules),
-    )
-
-
-def as_float(count: Count | int) -> jax.Array:
-    """The count in JAX's default floating dtype."""
-    return jnp.asarray(count, jnp.result_type(float))
-
-
-def progress(count: Count | int, begin: Numeric, steps: Numeric) -> jax.Array:
-    """The fraction of `steps` that has passed since `begin`, in [0, 1]."""
-    some = jnp.asarray(steps) > 0
-    fraction = (as_float(count) - begin) / jnp.where(some, steps, 1.0)
-    return jnp.where(some, jnp.clip(fraction, 0.0, 1.0), 0.0)
-
-
-def cosine_wave(done: jax.Array, exponent: Numeric) -> jax.Array:
-    """From 1 to 0 as `done` goes from 0 to 1."""
-    return jnp.power(0.5 * (1 + jnp.cos(jnp.pi * done)), exponent)

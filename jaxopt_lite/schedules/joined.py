@@ -1,19 +1,18 @@
 """Schedules of several pieces."""
 
-from collections.abc import Sequence
-from typing import Any
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import (
-    FINITE,
-    FromFunction,
-    Schedule,
-    number,
-)
+from jaxopt_lite.core.hyperparameters import FromFunction, Schedule
 from jaxopt_lite.core.types import Count, Numeric, ScheduleFn
 from jaxopt_lite.core.value import is_array
-from jaxopt_lite.schedules.curves import cosine_wave, progress
+from jaxopt_lite.schedules.warmup import (
+    WarmupCosineDecay,
+    warmup_cosine_decay_schedule,
+)
 
 
 class Joined(Schedule):
@@ -23,10 +22,17 @@ class Joined(Schedule):
     boundaries: tuple[Numeric, ...]
 
     def __call__(self, count: Count | int) -> Any:
-        value = self.schedules[0](count)
-        for boundary, schedule in zip(self.boundaries, self.schedules[1:], strict=True):
-            begun = jnp.asarray(count) >= boundary
-            value = jnp.where(begun, schedule(jnp.asarray(count) - boundary), value)
+        count = jnp.asarray(count)
+        value: Any = None
+        for i, schedule in enumerate(self.schedules):
+            own = count - self.boundaries[i - 1] if i else count
+            here = own >= 0
+            if i < len(self.boundaries):
+                here &= count < self.boundaries[i]
+            # Read at its own counts only: at others it may have no finite derivative,
+            # and that would pass through the selection.
+            found = schedule(jnp.where(here, own, 0))
+            value = jnp.where(own >= 0, found, value) if i else found
         return value
 
 
@@ -77,72 +83,43 @@ def join_schedules(
     return Joined(tuple(values), tuple(boundaries))
 
 
-class WarmupCosineDecay(Schedule):
-    """A line up, and half a wave of the cosine down."""
+class Restarted(Schedule):
+    """One cycle of a cosine with warm-up after another."""
 
-    init_value: Numeric
-    peak_value: Numeric
-    warmup_steps: Numeric
-    decay_steps: Numeric
-    end_value: Numeric
-    exponent: Numeric
+    cycles: tuple[WarmupCosineDecay, ...]
 
     def __call__(self, count: Count | int) -> Any:
-        risen = progress(count, 0, self.warmup_steps)
-        up = self.init_value + (self.peak_value - self.init_value) * risen
-        length = self.decay_steps - self.warmup_steps
-        wave = cosine_wave(progress(count, self.warmup_steps, length), self.exponent)
-        down = self.end_value + (self.peak_value - self.end_value) * wave
-        return jnp.where(jnp.asarray(count) < self.warmup_steps, up, down)
+        begins = itertools.accumulate(cycle.decay_steps for cycle in self.cycles[:-1])
+        return Joined(self.cycles, tuple(begins))(count)
 
 
-def warmup_cosine_decay_schedule(
-    init_value: Numeric,
-    peak_value: Numeric,
-    warmup_steps: Numeric,
-    decay_steps: Numeric,
-    end_value: Numeric = 0.0,
-    exponent: Numeric = 1.0,
-) -> Schedule:
-    """Rises in a straight line to a peak, then falls along half a wave of the cosine.
+def sgdr_schedule(cosine_kwargs: Iterable[Mapping[str, Numeric]]) -> Schedule:
+    """Falls along a cosine again and again, each time from a warm-up of its own.
 
     Args:
-        init_value: the number at the first step.
-        peak_value: the number at the end of the warm-up.
-        warmup_steps: length of the warm-up in steps, at least 0.
-        decay_steps: length of the whole, warm-up included, more than `warmup_steps`.
-        end_value: the number from `decay_steps` on.
-        exponent: power of the wave.
+        cosine_kwargs: the arguments of `warmup_cosine_decay_schedule` for each cycle;
+            its `decay_steps` is the length of the cycle.
 
     Returns:
-        A schedule; any of its numbers may be an array, `peak_value` too (Optax fails on
-        a traced peak).
+        A schedule; any of its numbers may be an array. After the last cycle its
+        `end_value` stays.
 
     Raises:
-        ValueError: if the warm-up takes the whole or more.
-        TypeError: if an argument is no number or array.
+        ValueError: if there is no cycle, or an argument is outside its range.
+        TypeError: if an argument is missing, or no number or array.
 
-    Source: Loshchilov and Hutter 2016, arXiv 1608.03983; the warm-up as in Goyal et al.
-    2017, arXiv 1706.02677.
+    Source: Loshchilov and Hutter 2016, arXiv 1608.03983, with warm-ups.
 
     Example:
         >>> import jaxopt_lite as jl
-        >>> schedule = jl.warmup_cosine_decay_schedule(0.0, 1.0, 10, 110)
-        >>> [round(float(schedule(count)), 3) for count in (0, 5, 10, 60, 110)]
-        [0.0, 0.5, 1.0, 0.5, 0.0]
+        >>> cycle = {"init_value": 0.0, "warmup_steps": 2, "decay_steps": 6}
+        >>> schedule = jl.sgdr_schedule(
+        ...     [cycle | {"peak_value": 1.0}, cycle | {"peak_value": 0.5}]
+        ... )
+        >>> [round(float(schedule(count)), 3) for count in (0, 2, 4, 6, 8, 12)]
+        [0.0, 1.0, 0.5, 0.0, 0.5, 0.0]
     """
-    warmup = number("warmup_steps", warmup_steps)
-    whole = number("decay_steps", decay_steps)
-    if isinstance(warmup, float) and isinstance(whole, float) and whole <= warmup:
-        raise ValueError(
-            f"decay_steps is {whole:g} and warmup_steps {warmup:g}; expected more "
-            f"steps in all than in the warm-up: decay_steps counts both."
-        )
-    return WarmupCosineDecay(
-        number("init_value", init_value, FINITE),
-        number("peak_value", peak_value, FINITE),
-        warmup,
-        whole,
-        number("end_value", end_value, FINITE),
-        number("exponent", exponent, FINITE),
-    )
+    cycles = tuple(warmup_cosine_decay_schedule(**kwargs) for kwargs in cosine_kwargs)
+    if not cycles:
+        raise ValueError("sgdr_schedule: found no cycle; expected one or more.")
+    return Restarted(cast(tuple[WarmupCosineDecay, ...], cycles))
