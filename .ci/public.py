@@ -11,7 +11,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SUBMODULES = ("jaxopt_lite.testing", "jaxopt_lite.interop.pytorch")
+SUBMODULES = (
+    "jaxopt_lite.tree",
+    "jaxopt_lite.projections",
+    "jaxopt_lite.testing",
+    "jaxopt_lite.interop.pytorch",
+)
 WIDTH = 88
 
 
@@ -109,16 +114,17 @@ def exports(module: str) -> Iterator[tuple[str, str]]:
     """The public names of a module, each with the heading above it.
 
     They are those imported in the form `name as name`, and those defined at the top
-    without a leading underscore.
+    without a leading underscore. A module that is imported has entries of its own.
     """
     lines = source(module).splitlines()
     for node in ast.parse(source(module)).body:
         above = [line for line in lines[: node.lineno] if line.startswith("# ")]
         group = above[-1][2:] if above and module == "jaxopt_lite" else module
         match node:
-            case ast.ImportFrom(names=names):
+            case ast.ImportFrom(module=str(origin), names=names):
                 for alias in names:
-                    if alias.asname == alias.name:
+                    is_module = source_file(f"{origin}.{alias.name}") is not None
+                    if alias.asname == alias.name and not is_module:
                         yield group, alias.name
             case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
                 if not name.startswith("_"):

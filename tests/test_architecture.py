@@ -12,11 +12,13 @@ import jaxopt_lite
 PACKAGE = Path(jaxopt_lite.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# core <- rules, schedules <- combine <- optimizers <- sweep, report, interop, sharding
+# core <- rules, schedules, tree <- combine, projections <- linesearch <- optimizers
+#      <- sweep, report, interop, sharding
 TIERS = [
     {"core"},
-    {"rules", "schedules"},
-    {"combine"},
+    {"rules", "schedules", "tree"},
+    {"combine", "projections"},
+    {"linesearch"},
     {"optimizers"},
     {"sweep", "report", "interop", "sharding"},
 ]
@@ -32,8 +34,13 @@ def part(file: Path) -> str:
 
 
 def may_import(part: str) -> set[str]:
-    """A part's own, and all of the tiers below its own."""
-    return {part}.union(*TIERS[: LEVEL[part]])
+    """A part's own, and all of the tiers below its own.
+
+    `interop` offers the public names under those of other libraries, so it may read
+    them too.
+    """
+    public = {"__init__"} if part == "interop" else set()
+    return {part}.union(public, *TIERS[: LEVEL[part]])
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
