@@ -1,6 +1,6 @@
 """The mean of the gradient over the root of the mean of its square: Adam."""
 
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax.numpy as jnp
 
@@ -43,8 +43,8 @@ class ScaleByAdam(Rule):
     b2: Numeric
     eps: Numeric
     eps_root: Numeric
-    Slots = Moments
-    State = ScaleByAdamState
+    Slots: ClassVar[type[Any]] = Moments
+    State: ClassVar[type[Any] | None] = ScaleByAdamState
 
     def advance(self, g: Tensor, slots: Any, p: Any, step: Any) -> Moments:
         return Moments(
