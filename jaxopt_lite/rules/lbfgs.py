@@ -1,0 +1,247 @@
+"""The gradient times an inverse Hessian learnt from past steps: L-BFGS."""
+
+import operator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import jax.scipy.linalg
+
+from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.rule import SharedRule
+from jaxopt_lite.core.transformation import GradientTransformation
+from jaxopt_lite.core.types import Count, Exact, Tensor
+
+# On accelerators the default rounds the factors of a product to fewer digits.
+_EXACT = jax.lax.Precision.HIGHEST
+_solve = jax.scipy.linalg.solve_triangular
+
+
+class ScaleByLBFGSState(NamedTuple):
+    """The last parameters and gradients, the last differences of each, their weights.
+
+    The pair of differences that the k-th step made stands in place `k % memory_size`,
+    k from 0, and its weight is `1 / <diff_updates, diff_params>`, or 0 where the pair
+    does not count.
+    """
+
+    count: Count  # type: ignore[assignment]
+    params: Exact
+    updates: Exact
+    diff_params_memory: Exact
+    diff_updates_memory: Exact
+    weights_memory: jax.Array
+
+
+class Memory(NamedTuple):
+    """The slots of one leaf: S holds differences of parameters, Y of gradients."""
+
+    params: Exact
+    updates: Exact
+    diff_params_memory: Exact
+    diff_updates_memory: Exact
+
+
+class Products(NamedTuple):
+    """Inner products of the stored pairs and the gradient."""
+
+    sy: jax.Array
+    yy: jax.Array
+    sg: jax.Array
+    yg: jax.Array
+    squares: jax.Array
+
+
+class Weights(NamedTuple):
+    """The shared numbers that are kept."""
+
+    weights_memory: jax.Array
+
+
+class Combination(NamedTuple):
+    """The direction as a combination, and whether the newest pair is kept."""
+
+    weights_memory: jax.Array
+    is_kept: jax.Array
+    gamma: jax.Array
+    of_diff_params: jax.Array
+    of_diff_updates: jax.Array
+
+
+class ScaleByLBFGS(SharedRule):
+    """L-BFGS.
+
+    The two-loop recursion needs inner products only, so the leaves measure these, all
+    at once, and the recursion runs on small matrices.
+    """
+
+    memory_size: int
+    scale_init_precond: bool
+    Slots = Memory
+    State = ScaleByLBFGSState
+    reads_step = True
+    reads_params = True
+
+    def init(self, p: Tensor) -> Memory:
+        many = jnp.zeros((self.memory_size, *p.shape), p.dtype)
+        return Memory(jnp.zeros_like(p), jnp.zeros_like(p), many, jnp.zeros_like(many))
+
+    def begin(self) -> Weights:
+        return Weights(jnp.zeros(self.memory_size))
+
+    def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Any:
+        s, y = self._memorized(g, slots, p, step, step > 1)
+        return Products(
+            sy=_products(s, y),
+            yy=_products(y, y),
+            sg=_products(s, g),
+            yg=_products(y, g),
+            squares=squares_in_units(g, unit),
+        )
+
+    def settle(self, shared: Any, total: Products, step: Any) -> Combination:
+        place = self._place(step)
+        curvature, square = total.sy[place, place], total.yy[place, place]
+        weight, scale = 1 / curvature, curvature / square
+        is_kept = (curvature > 0) & jnp.isfinite(weight) & jnp.isfinite(scale)
+        weight = jnp.where(is_kept, weight, 0)
+        weights = shared.weights_memory.at[place].set(weight)
+        by_age = (place + 1 + jnp.arange(self.memory_size)) % self.memory_size
+        gamma = self._gamma(weights, total, by_age)
+        of_s, of_y = _two_loops(weights, gamma, total, by_age)
+        return Combination(weights, is_kept, gamma, of_s, of_y)
+
+    def advance(
+        self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any
+    ) -> Memory:
+        s, y = self._memorized(g, slots, p, step, shared.is_kept)
+        return Memory(p, g, s, y)
+
+    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
+        return (
+            shared.gamma * g
+            + _combined(shared.of_diff_params, slots.diff_params_memory)
+            + _combined(shared.of_diff_updates, slots.diff_updates_memory)
+        )
+
+    def _gamma(self, weights: jax.Array, total: Products, by_age: jax.Array) -> Any:
+        """The multiple of the identity that stands for what is not in the memory."""
+        if not self.scale_init_precond:
+            return jnp.ones((), weights.dtype)
+        counts = weights[by_age] > 0
+        newest = by_age[self.memory_size - 1 - jnp.argmax(counts[::-1])]
+        norm = UNIT * jnp.sqrt(total.squares)
+        learnt = total.sy[newest, newest] / total.yy[newest, newest]
+        return jnp.where(counts.any(), learnt, 1 / jnp.maximum(norm, 1))
+
+    def _place(self, step: Any) -> jax.Array:
+        """Where the pair of differences that the last step made is kept."""
+        return jnp.int32((step - 2) % self.memory_size)
+
+    def _memorized(
+        self, g: Tensor, slots: Any, p: Any, step: Any, is_kept: Any
+    ) -> tuple[Tensor, Tensor]:
+        """The differences that are stored, the newest in place of the oldest."""
+        pairs = (
+            (slots.diff_params_memory, p - slots.params),
+            (slots.diff_updates_memory, g - slots.updates),
+        )
+        s, y = (
+            jax.lax.dynamic_update_index_in_dim(
+                memory, jnp.where(is_kept, new, 0), self._place(step), axis=0
+            )
+            for memory, new in pairs
+        )
+        return s, y
+
+
+def _two_loops(
+    weights: jax.Array, gamma: jax.Array, total: Products, by_age: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """The weights of S and Y in the direction that the two-loop recursion gives.
+
+    With R the upper triangle of <s_i, y_j>, oldest pair first, and D its diagonal, the
+    first loop solves `R alpha = S g`, the second `R' c = D alpha - gamma Y (g - Y'
+    alpha)`; the direction is `gamma (g - Y' alpha) + S' c`.
+    """
+    counts = weights[by_age] > 0
+    both = counts[:, None] & counts
+    in_order = jnp.ix_(by_age, by_age)
+    r = jnp.triu(jnp.where(both, total.sy[in_order], jnp.eye(len(by_age))))
+    yy = jnp.where(both, total.yy[in_order], 0)
+    sg, yg = (jnp.where(counts, x[by_age], 0) for x in (total.sg, total.yg))
+    alpha = _solve(r, sg)
+    rest = yg - jnp.matmul(yy, alpha, precision=_EXACT)
+    c = _solve(r, jnp.diag(r) * alpha - gamma * rest, trans=1)
+    zeros = jnp.zeros_like(c)
+    return zeros.at[by_age].set(c), zeros.at[by_age].set(-gamma * alpha)
+
+
+def _products(x: Tensor, y: Tensor) -> jax.Array:
+    """The inner products of each of the arrays in `x` with each in `y`, or with `y`."""
+    size = x.ndim - 1
+    axes = [*range(1, x.ndim)], [*range(y.ndim - size, y.ndim)]
+    return jnp.tensordot(jnp.conj(x), y, axes, precision=_EXACT).real
+
+
+def _combined(weights: jax.Array, x: Tensor) -> Tensor:
+    """The sum of the arrays in `x`, each with its weight."""
+    return jnp.tensordot(weights, x, 1, precision=_EXACT)
+
+
+def scale_by_lbfgs(
+    memory_size: int = 10, scale_init_precond: bool = True
+) -> GradientTransformation:
+    """Multiplies the gradient by an inverse Hessian learnt from past steps.
+
+        s_k = p_k+1 - p_k,  y_k = g_k+1 - g_k
+        u   = H g,  H the BFGS inverse Hessian of the last memory_size pairs (s, y)
+
+    starting from `gamma` times the identity, `gamma = <s, y> / <y, y>` of the newest
+    pair taken, and `min(1, 1 / |g|)` while there is none. The update is to be scaled by
+    -1, and by a step size that a line search finds, as in `lbfgs`. The parameters
+    passed must be those at which the gradient was taken.
+
+    Args:
+        memory_size: how many pairs to keep, at least 1; each is as large as the
+            parameters twice.
+        scale_init_precond: whether to use `gamma`, else 1.
+
+    Returns:
+        A transformation with `ScaleByLBFGSState(count, params, updates,
+        diff_params_memory, diff_updates_memory, weights_memory)`. The memories hold
+        arrays of shape `(memory_size, *shape)`, in at least float32.
+
+    Raises:
+        ValueError: if `memory_size` is less than 1; from `update`, without parameters.
+        TypeError: if `memory_size` is no integer.
+
+    Source: Nocedal 1980; Liu and Nocedal 1989; the recursion in inner products alone
+    is Byrd, Nocedal and Schnabel 1994. A pair whose `<s, y>` is not positive and finite
+    is left out; Optax takes it and may then step uphill. Unlike `torch.optim.LBFGS`,
+    the first step is as long as `1 / |g|` in the Euclidean norm, not in the sum of
+    magnitudes.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.scale_by_lbfgs()
+        >>> curvature, p = jnp.array([1.0, 4.0]), jnp.array([1.0, 1.0])
+        >>> state = tx.init(p)
+        >>> for _ in range(8):
+        ...     u, state = tx.update(curvature * p, state, p)
+        ...     p = p - u
+        >>> bool(jnp.all(jnp.abs(p) < 1e-6))
+        True
+    """
+    try:
+        size = operator.index(memory_size)
+    except TypeError:
+        raise TypeError(
+            f"memory_size is {memory_size!r}, a {type(memory_size).__name__}; expected "
+            f"an integer: it is the shape of the state, which cannot be traced."
+        ) from None
+    if size < 1:
+        raise ValueError(f"memory_size is {size}; expected at least 1.")
+    return leafwise(ScaleByLBFGS(size, bool(scale_init_precond)))
