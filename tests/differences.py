@@ -135,6 +135,309 @@ def _key_of_noise(lib: ModuleType) -> Any:
     return lib.add_noise(0.1, 0.5, 0).init(jnp.zeros(1)).rng_key.dtype
 
 
+def _accepted(lib: ModuleType) -> int:
+    tx, accepted = lib.apply_if_finite(lib.scale(1.0), 1), 0
+    state = tx.init(jnp.float32(0))
+    for _ in range(4):
+        u, state = tx.update(jnp.float32(jnp.nan), state)
+        accepted += bool(jnp.isnan(u))
+    return accepted
+
+
+def _accumulator(lib: ModuleType) -> Any:
+    with jax.enable_x64(True):
+        tx = lib.MultiSteps(lib.sgd(1.0), 2)
+        return jax.tree.leaves(tx.init(jnp.zeros(3, "float64")).acc_grads)[0].dtype
+
+
+def _no_micro_steps(lib: ModuleType) -> str:
+    return type(lib.MultiSteps(lib.sgd(1.0), 0)).__name__
+
+
+def _large_in_float16(lib: ModuleType) -> bool:
+    g = jnp.array([300.0, 400.0], jnp.float16)
+    return bool(lib.skip_large_updates(g, 0, None, max_squared_norm=1e6)[0])
+
+
+def _one_array(lib: ModuleType) -> bool:
+    pair = lib.LookaheadParams.init_synced(jnp.zeros(2))
+    return pair.fast is pair.slow
+
+
+def _look_ahead_with_value(lib: ModuleType) -> str:
+    tx = lib.lookahead(lib.sgd(1.0), 2, 0.5)
+    pair = lib.LookaheadParams.init_synced(jnp.float32(0))
+    return f"{tx.update(jnp.float32(1), tx.init(pair), pair, value=3.0)[0].fast:.1f}"
+
+
+def _contrib(lib: ModuleType) -> Any:
+    """Where a library has what Optax keeps in `contrib`."""
+    return getattr(lib, "contrib", lib)
+
+
+def _first_weight(lib: ModuleType) -> float:
+    rate = lib.linear_schedule(0.5, 0.0, 2)
+    tx = _contrib(lib).schedule_free(lib.sgd(rate), rate, weight_lr_power=1.0)
+    p = jnp.float32(1)
+    return float(tx.update(p, tx.init(p), p)[1].weight_sum)
+
+
+def _growing_weight(lib: ModuleType) -> float:
+    p = jnp.zeros(3, jnp.bfloat16)
+    tx = _contrib(lib).schedule_free_sgd(1.0)
+    begun = tx.init(p)
+    state = begun._replace(weight_sum=jnp.asarray(256, begun.weight_sum.dtype))
+    return float(tx.update(p, state, p)[1].weight_sum)
+
+
+def _normalized_zero(lib: ModuleType) -> float:
+    return float(_step(_contrib(lib).normalize(), jnp.float32(0)))
+
+
+def _sam_of_period_one(lib: ModuleType) -> str:
+    tx = _contrib(lib).sam(lib.sgd(0.1), lib.sgd(0.1), sync_period=1)
+    p = jnp.float32(1)
+    state = tx.init(p)
+    for _ in range(3):
+        u, state = tx.update(jnp.float32(1), state, p)
+        p = p + u
+    return f"{p:.1f}"
+
+
+def _absent_name(lib: ModuleType) -> Any:
+    return lib.tree.get(lib.adam(0.1).init(jnp.zeros(1)), "absent")
+
+
+def _set_counts(lib: ModuleType) -> list[int]:
+    tx = optax.inject_hyperparams(lib.adam)(learning_rate=0.1)
+    state = lib.tree.set(tx.init(jnp.zeros(1)), count=jnp.int32(7))
+    return [int(x) for _, x in lib.tree.get_all_with_path(state, "count")]
+
+
+def _norm_at_zero(lib: ModuleType) -> float:
+    return float(jax.grad(lambda x: lib.tree.norm([x]))(0.0))
+
+
+def _many_ones(lib: ModuleType) -> float:
+    return float(lib.tree.sum([jnp.ones(1, jnp.bfloat16)] * 300))
+
+
+def _cube_of_a_dict(lib: ModuleType) -> float:
+    return float(lib.projections.projection_hypercube({"w": jnp.float32(2)})["w"])
+
+
+def _l1_sphere(lib: ModuleType) -> Any:
+    return lib.projections.projection_l1_sphere(jnp.array([0.5, 0.0]))
+
+
+def _early_offset(lib: ModuleType) -> str:
+    p = jnp.float32(1)
+    return f"{_step(lib.adafactor(0.1, decay_offset=10), p, p):.1f}"
+
+
+def _factored_zero(lib: ModuleType) -> float:
+    zero = jnp.float16(0)
+    return abs(float(_step(lib.adafactor(0.1), zero, zero)))
+
+
+def _sm3_of_a_scalar(lib: ModuleType) -> str:
+    return f"{_step(lib.sm3(0.1, momentum=0.0), jnp.float32(1)):.1f}"
+
+
+def _scheduled_sm3(lib: ModuleType) -> str:
+    return f"{_step(lib.sm3(lambda count: 0.1, momentum=0.0), jnp.ones(1))[0]:.1f}"
+
+
+def _muon_of_a_dict(lib: ModuleType) -> str:
+    return f"{_step(_contrib(lib).scale_by_muon(), {'w': jnp.eye(2)})['w'][0, 0]:.1f}"
+
+
+def _muon_of_a_small_matrix(lib: ModuleType) -> str:
+    tx = _contrib(lib).scale_by_muon(preconditioning="schatten")
+    return f"{_step(tx, 1e-8 * jnp.eye(2))[0, 0]:.1f}"
+
+
+def _muon_of_eight_steps(lib: ModuleType) -> str:
+    tx = _contrib(lib).scale_by_muon(ns_coeffs=((2.0, -1.5, 0.5),) * 8)
+    return f"{_step(tx, jnp.eye(2))[0, 0]:.1f}"
+
+
+def _muon_of_all(lib: ModuleType) -> str:
+    axes = _contrib(lib).MuonDimensionNumbers(-2, -1)
+    tx = _contrib(lib).muon(0.1, muon_weight_dimension_numbers=axes)
+    p = {"kernel": jnp.ones((3, 2, 2)), "bias": jnp.ones(2)}
+    return f"{jnp.sum(_step(tx, p, p)['kernel'][0]):.1f}"
+
+
+def _dual_norms(lib: ModuleType) -> list[str]:
+    axes = _contrib(lib).MuonDimensionNumbers(1, 2)
+    tx = _contrib(lib).scale_by_muon(adaptive=True, weight_dimension_numbers=axes)
+    u = _step(tx, jnp.array([1.0, 10.0]).reshape(2, 1, 1))
+    return [f"{x:.1f}" for x in u.ravel()]
+
+
+def _turned_direction(lib: ModuleType) -> str:
+    tx = _contrib(lib).scale_by_galore(1, 1, base_optimizer=lib.trace(1.0))
+    g = jnp.diag(jnp.array([3.0, 1.0]))
+    _, state = tx.update(g, tx.init(g))
+    return f"{tx.update(g.at[1, 0].set(0.1), state)[0][0, 0]:.1f}"
+
+
+def _unprojected(lib: ModuleType) -> int:
+    state = _contrib(lib).scale_by_galore(2).init({"bias": jnp.zeros(3)})
+    return len(jax.tree.leaves(state.projector))
+
+
+def _galore_of_none(lib: ModuleType) -> Any:
+    tx = _contrib(lib).scale_by_galore(1)
+    return _step(tx, {"w": jnp.eye(2), "bias": None})["bias"]
+
+
+def _waits(lib: ModuleType, name: str, g: float, rate: float) -> str:
+    p = jnp.float32(1)
+    tx = getattr(_contrib(lib), name)(lambda count: rate * (count + 1))
+    return f"{tx.update(jnp.float32(g), tx.init(p), p)[1].estim_lr:.0e}"
+
+
+def _prodigy_without_gradient(lib: ModuleType) -> str:
+    return _waits(lib, "prodigy", g=0.0, rate=1.0)
+
+
+def _dadapt_without_gradient(lib: ModuleType) -> str:
+    return _waits(lib, "dadapt_adamw", g=0.0, rate=1.0)
+
+
+def _prodigy_without_rate(lib: ModuleType) -> str:
+    return _waits(lib, "prodigy", g=1.0, rate=0.0)
+
+
+def _estimate_of_complex(lib: ModuleType) -> Any:
+    p = jnp.ones(2, jnp.complex64)
+    tx = _contrib(lib).prodigy()
+    return tx.update(p, tx.init(p), p)[1].estim_lr.dtype
+
+
+def _estimate_of_mixed(lib: ModuleType) -> bool:
+    with jax.enable_x64(True):
+        p = [jnp.ones(1, "float32"), jnp.ones(1, "float64")]
+        tx = _contrib(lib).prodigy()
+        begun = tx.init(p)
+        return begun.estim_lr.dtype == tx.update(p, begun, p)[1].estim_lr.dtype
+
+
+def _start_is_shared(lib: ModuleType) -> bool:
+    p = jnp.ones(2)
+    return _contrib(lib).prodigy().init(p).params0 is p
+
+
+def _squares_in_float16(lib: ModuleType) -> float:
+    g = jnp.array([300.0, 400.0], jnp.float16)
+    tx = _contrib(lib).dog()
+    return float(tx.update(g, tx.init(g), g)[1][1].sum_sq_norm_grads)
+
+
+def _stands_still(lib: ModuleType) -> str:
+    tx = _contrib(lib).dog(lambda count: 1.0 * count, ("learning_rate", 0.5))
+    p = jnp.float32(1)
+    _, state = tx.update(p, tx.init(p), p)
+    return f"{tx.update(p, state, p)[0]:.1f}"
+
+
+def _half_polyak(lib: ModuleType) -> str:
+    tx, g = lib.polyak_sgd(scaling=0.5), jnp.float32(2)
+    return f"{tx.update(g, tx.init(g), g, value=1.0)[0]:.2f}"
+
+
+def _polyak_of_a_schedule(lib: ModuleType) -> str:
+    tx = lib.polyak_sgd(max_learning_rate=lambda count: 0.1)
+    g = jnp.float32(2)
+    return f"{tx.update(g, tx.init(g), g, value=1.0)[0]:.1f}"
+
+
+def _small_polyak(lib: ModuleType) -> str:
+    tx, g = lib.polyak_sgd(), jnp.float32(1e-9)
+    return f"{tx.update(g, tx.init(g), g, value=1.0)[0]:.0e}"
+
+
+def _momo_with_decay(lib: ModuleType) -> str:
+    tx = _contrib(lib).momo(weight_decay=1.0)
+    p = jnp.float32(1)
+    return f"{tx.update(p, tx.init(p), p, value=1.0)[0]:.2f}"
+
+
+def _plateau(lib: ModuleType, value: float, **numbers: Any) -> str:
+    tx = _contrib(lib).reduce_on_plateau(0.5, **numbers)
+    state = tx.init(jnp.float32(1))
+    for _ in range(4):
+        _, state = tx.update(jnp.float32(1), state, value=value)
+    return f"{state.scale:.2f}"
+
+
+def _negative_plateau(lib: ModuleType) -> str:
+    return _plateau(lib, -1.0, patience=3)
+
+
+def _no_patience(lib: ModuleType) -> str:
+    return _plateau(lib, 1.0, patience=0)
+
+
+def _last(tx: Any, *gradients: Any) -> Any:
+    """The last update."""
+    state = tx.init(gradients[0])
+    for g in gradients:
+        u, state = tx.update(g, state)
+    return u
+
+
+def _adan(lib: ModuleType) -> str:
+    return f"{_last(lib.scale_by_adan(), jnp.float32(1), jnp.float32(2)):.3f}"
+
+
+def _acprop(lib: ModuleType) -> str:
+    g = jnp.float32(4)
+    return f"{_last(_contrib(lib).scale_by_acprop(b1=0.5), g, g):.1f}"
+
+
+def _belief_of_zero(lib: ModuleType) -> float:
+    return float(_step(lib.scale_by_belief(), jnp.float16(0)))
+
+
+def _adamax_of_zero(lib: ModuleType) -> float:
+    return float(_step(lib.scale_by_adamax(), jnp.float16(0)))
+
+
+def _early_radam(lib: ModuleType) -> str:
+    return f"{_last(lib.scale_by_radam(threshold=3.0), *[jnp.float32(1)] * 4):.1f}"
+
+
+def _sixth_radam(lib: ModuleType) -> str:
+    return f"{_last(lib.scale_by_radam(b2=0.9999), *[jnp.float32(1)] * 6):.6f}"
+
+
+def _unclipped_adopt(lib: ModuleType) -> float:
+    tx = _contrib(lib).scale_by_adopt(use_clipping=False)
+    return float(_step(tx, jnp.float16(1)))
+
+
+def _complex_adopt(lib: ModuleType) -> str:
+    g = jnp.complex64(1j)
+    return f"{_last(_contrib(lib).scale_by_adopt(), g, g):.1f}"
+
+
+def _slow_mean(lib: ModuleType) -> Any:
+    tx, g = _contrib(lib).scale_by_ademamix(mu_dtype="bfloat16"), jnp.ones(1)
+    return tx.update(g, tx.init(g))[1].m2.dtype
+
+
+def _complex_ademamix(lib: ModuleType) -> str:
+    u = _step(_contrib(lib).scale_by_simplified_ademamix(), jnp.complex64(1j))
+    return f"{u:.1f}"
+
+
+def _unknown_mode(lib: ModuleType) -> str:
+    return type(lib.scale_by_lion(mode="other")).__name__
+
+
 DIFFERENCES = (
     Difference(
         "Adam's first float32 update at g = 1, b2 = 0.9999",
@@ -156,6 +459,34 @@ DIFFERENCES = (
         "uint32",
         "key<fry>",
         "every checkpoint takes raw data, and not all take typed keys",
+    ),
+    Difference(
+        "weight of schedule_free's first step under linear_schedule(0.5, 0, 2)",
+        _first_weight,
+        "0.5",
+        "0.25",
+        "its average reads the schedule from step 0, as its base optimizer does",
+    ),
+    Difference(
+        "sum of schedule_free's weights after 256 and one more, bfloat16 parameters",
+        _growing_weight,
+        "257.0",
+        "256.0",
+        "sums are kept in at least float32",
+    ),
+    Difference(
+        "normalize of a zero gradient",
+        _normalized_zero,
+        "0.0",
+        "nan",
+        "a zero gradient has nothing to divide by",
+    ),
+    Difference(
+        "parameter 1 after three steps of sam(sgd(0.1), …, sync_period=1), g = 1",
+        _sam_of_period_one,
+        "0.7",
+        "0.8",
+        "with a period of one each step is real and none is undone",
     ),
     Difference(
         "moments of a bfloat16 parameter",
@@ -289,6 +620,349 @@ DIFFERENCES = (
         "ValueError",
         "1.0",
         "Optax takes it for no decay at all",
+    ),
+    Difference(
+        "accepted by apply_if_finite(…, 1), of 4 gradients in a row that are nan",
+        _accepted,
+        "2",
+        "3",
+        "after a step was accepted the count begins anew",
+    ),
+    Difference(
+        "mean that MultiSteps keeps of float64 gradients",
+        _accumulator,
+        "float64",
+        "float32",
+        "it has the parameter's dtype, at least float32; accumulator_dtype sets it",
+    ),
+    Difference(
+        "MultiSteps of 0 micro-steps",
+        _no_micro_steps,
+        "ValueError",
+        "MultiSteps",
+        "it would never take a step",
+    ),
+    Difference(
+        "skip_large_updates(max_squared_norm=1e6) skips float16 [300, 400]",
+        _large_in_float16,
+        "False",
+        "True",
+        "squares are summed in at least float32",
+    ),
+    Difference(
+        "fast and slow parameters of LookaheadParams.init_synced are one array",
+        _one_array,
+        "False",
+        "True",
+        "one array cannot be donated twice",
+    ),
+    Difference(
+        "lookahead with an extra argument",
+        _look_ahead_with_value,
+        "-1.0",
+        "TypeError",
+        "extra arguments reach the fast optimizer",
+    ),
+    Difference(
+        "tree.get of a name that stands nowhere",
+        _absent_name,
+        "KeyError",
+        "None",
+        "the error names the nearest; `default=None`, or `interop.optax`, gives None",
+    ),
+    Difference(
+        "tree.set(count=7) on inject_hyperparams(adam), all counts",
+        _set_counts,
+        "[7, 7]",
+        "[7, 0]",
+        "what get_all_with_path finds is replaced",
+    ),
+    Difference(
+        "derivative of tree.norm at zero",
+        _norm_at_zero,
+        "0.0",
+        "nan",
+        "the subgradient that is finite",
+    ),
+    Difference(
+        "tree.sum of 300 bfloat16 ones",
+        _many_ones,
+        "300.0",
+        "256.0",
+        "sums are at least float32",
+    ),
+    Difference(
+        "projection_hypercube of a dict",
+        _cube_of_a_dict,
+        "1.0",
+        "ValueError",
+        "a number bounds every leaf",
+    ),
+    Difference(
+        "projection_l1_sphere of [0.5, 0]",
+        _l1_sphere,
+        "[0.75 0.25]",
+        "[0.75 0.  ]",
+        "a zero element counts as positive; Optax's is not on the sphere",
+    ),
+    Difference(
+        "first step of adafactor with decay_offset=10",
+        _early_offset,
+        "-0.1",
+        "nan",
+        "before the offset only the newest gradient counts",
+    ),
+    Difference(
+        "adafactor of a float16 gradient of zero",
+        _factored_zero,
+        "0.0",
+        "nan",
+        "1e-30 is zero in float16; the arithmetic is at least float32",
+    ),
+    Difference(
+        "sm3 of a scalar",
+        _sm3_of_a_scalar,
+        "-0.1",
+        "IndexError",
+        "it has one sum of squares",
+    ),
+    Difference(
+        "a schedule as sm3's learning rate",
+        _scheduled_sm3,
+        "-0.1",
+        "TypeError",
+        "any number may be a schedule or by_path",
+    ),
+    Difference(
+        "scale_by_muon of a dict of matrices",
+        _muon_of_a_dict,
+        "1.1",
+        "ValueError",
+        "parameters with two axes need no dimension numbers",
+    ),
+    Difference(
+        "muon of a matrix of 1e-8, preconditioning='schatten'",
+        _muon_of_a_small_matrix,
+        "1.1",
+        "0.1",
+        "eps bounds a length, not its square",
+    ),
+    Difference(
+        "muon with eight triples of coefficients",
+        _muon_of_eight_steps,
+        "1.0",
+        "ValueError",
+        "there is a step for each",
+    ),
+    Difference(
+        "muon with dimension numbers for all, and a bias",
+        _muon_of_all,
+        "-0.1",
+        "ValueError",
+        "they are for parameters of at least two axes, as in galore",
+    ),
+    Difference(
+        "muon(adaptive=True) of the 1x1 matrices 1 and 10 in one array",
+        _dual_norms,
+        "['0.7', '7.2']",
+        "['7.9', '7.9']",
+        "each matrix of a stack has a dual norm of its own",
+    ),
+    Difference(
+        "galore's sum of two gradients of 3, the second turned a little",
+        _turned_direction,
+        "6.0",
+        "0.0",
+        "the SVD leaves signs to chance; a direction keeps that of the one before",
+    ),
+    Difference(
+        "arrays that galore keeps for the directions of a bias",
+        _unprojected,
+        "0",
+        "1",
+        "arrays without elements break checkpoints",
+    ),
+    Difference(
+        "galore beside a parameter that is None",
+        _galore_of_none,
+        "None",
+        "AttributeError",
+        "None stays None in every tree",
+    ),
+    Difference(
+        "prodigy's estimate after a gradient of 0",
+        _prodigy_without_gradient,
+        "1e-06",
+        "nan",
+        "it stays until there is something to learn from",
+    ),
+    Difference(
+        "dadapt_adamw's estimate after a gradient of 0",
+        _dadapt_without_gradient,
+        "1e-06",
+        "nan",
+        "likewise",
+    ),
+    Difference(
+        "prodigy's estimate after a rate of 0, as at the start of a warm-up",
+        _prodigy_without_rate,
+        "1e-06",
+        "nan",
+        "likewise",
+    ),
+    Difference(
+        "dtype of prodigy's estimate for complex parameters",
+        _estimate_of_complex,
+        "float32",
+        "complex64",
+        "a step size is real",
+    ),
+    Difference(
+        "prodigy's estimate keeps its dtype for float32 beside float64 parameters",
+        _estimate_of_mixed,
+        "True",
+        "False",
+        "a state that changes its types cannot be carried through a scan",
+    ),
+    Difference(
+        "the start kept by prodigy is the caller's array",
+        _start_is_shared,
+        "False",
+        "True",
+        "an array that is donated twice is an error",
+    ),
+    Difference(
+        "DoG's sum of squares of float16 [300, 400]",
+        _squares_in_float16,
+        "250000.0",
+        "inf",
+        "numbers of the whole tree are at least float32",
+    ),
+    Difference(
+        "second update of dog(…, ('learning_rate', 0.5)) after a rate of 0, g = 1",
+        _stands_still,
+        "-0.5",
+        "-0.0",
+        "the first rate holds until the parameters have moved",
+    ),
+    Difference(
+        "update of polyak_sgd(scaling=0.5) at value 1, g = 2",
+        _half_polyak,
+        "-0.25",
+        "-1.00",
+        "the step is scaled; Optax measures the gradient after scaling it",
+    ),
+    Difference(
+        "a schedule as polyak_sgd's max_learning_rate",
+        _polyak_of_a_schedule,
+        "-0.2",
+        "TypeError",
+        "any number may be a schedule",
+    ),
+    Difference(
+        "update of polyak_sgd at value 1, g = 1e-9",
+        _small_polyak,
+        "-1e-09",
+        "-0e+00",
+        "max_learning_rate bounds the step; Optax gives up below a norm of 1.5e-8",
+    ),
+    Difference(
+        "update of momo(weight_decay=1) at value 1, p = g = 1",
+        _momo_with_decay,
+        "-1.00",
+        "-1.50",
+        "(p - rate * m) / 2, the proximal step of the paper and the authors' code",
+    ),
+    Difference(
+        "scale of reduce_on_plateau(0.5, patience=3) after 4 values of -1",
+        _negative_plateau,
+        "0.50",
+        "1.00",
+        "better means below best - rtol * |best|",
+    ),
+    Difference(
+        "reduce_on_plateau with patience=0",
+        _no_patience,
+        "ValueError",
+        "0.50",
+        "Optax reduces when the value has improved",
+    ),
+    Difference(
+        "second update of scale_by_adan at gradients of 1 and 2",
+        _adan,
+        "0.907",
+        "0.946",
+        "b2 stands where the paper and its authors' code have it; Optax has 1 - b2",
+    ),
+    Difference(
+        "second update of scale_by_acprop(b1=0.5) at g = 4",
+        _acprop,
+        "2.0",
+        "1.0",
+        "the distance from the mean is taken after the step, as in the paper",
+    ),
+    Difference(
+        "scale_by_belief of a zero gradient in float16",
+        _belief_of_zero,
+        "0.0",
+        "nan",
+        "arithmetic is at least float32, where eps is not zero",
+    ),
+    Difference(
+        "scale_by_adamax of a zero gradient in float16",
+        _adamax_of_zero,
+        "0.0",
+        "nan",
+        "and nothing is divided by a zero maximum",
+    ),
+    Difference(
+        "fourth update of scale_by_radam(threshold=3) at g = 1",
+        _early_radam,
+        "1.0",
+        "nan",
+        "below 4 there is no variance to rectify, whatever the threshold",
+    ),
+    Difference(
+        "RAdam's sixth float32 update at g = 1, b2 = 0.9999",
+        _sixth_radam,
+        "0.008165",
+        "0.016002",
+        "rho is formed without cancellation",
+    ),
+    Difference(
+        "first update of scale_by_adopt(use_clipping=False) at g = 1 in float16",
+        _unclipped_adopt,
+        "0.0",
+        "nan",
+        "the first gradient is not divided by eps",
+    ),
+    Difference(
+        "second update of scale_by_adopt at g = 1j",
+        _complex_adopt,
+        "0.0+0.1j",
+        "ValueError",
+        "complex elements are clipped in magnitude",
+    ),
+    Difference(
+        "slow mean of scale_by_ademamix(mu_dtype=bfloat16) after a step",
+        _slow_mean,
+        "bfloat16",
+        "float32",
+        "a state keeps its dtypes",
+    ),
+    Difference(
+        "scale_by_simplified_ademamix of a gradient of 1j",
+        _complex_ademamix,
+        "0.0+1.0j",
+        "1.0+0.0j",
+        "the square is of the magnitude",
+    ),
+    Difference(
+        "unknown mode of scale_by_lion",
+        _unknown_mode,
+        "ValueError",
+        "GradientTransformation",
+        "a mistake is told where it is made",
     ),
 )
 

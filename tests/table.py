@@ -9,6 +9,7 @@ import functools
 import importlib
 import inspect
 import pkgutil
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatch
 from types import ModuleType
@@ -106,7 +107,9 @@ class Case(NamedTuple):
             else value
             for name, value in arguments.items()
         }
-        return factory(**given)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return factory(**given)
 
     def reference(self, gradients: Tree, parameters: Tree) -> Tree:
         """The updates of every step, stacked, by NumPy in float64."""
@@ -141,8 +144,9 @@ def is_in_optax(name: str) -> bool:
 
 
 def in_reference(name: str) -> Callable[..., Any]:
-    """What `tests.reference` has under a name."""
-    return next(getattr(m, name) for m in _modules(reference) if hasattr(m, name))
+    """What `tests.reference` has under a name; PyTorch's formulas stand apart."""
+    ours = [m for m in _modules(reference) if not m.__name__.endswith(".pytorch")]
+    return next(getattr(m, name) for m in ours if hasattr(m, name))
 
 
 @functools.cache

@@ -72,6 +72,14 @@ PROBLEMS = {
 RATE = {"learning_rate": 0.05}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "adagrad": {"learning_rate": 0.5},
+    "galore on quadratic": {"learning_rate": 0.05, "rank": 1, "update_proj_gap": 10},
+    "muon on quadratic": {"learning_rate": 0.05, "adaptive": True},
+    "sm3 on quadratic": {"learning_rate": 0.5},
+    "acprop on network": {"learning_rate": 0.01},
+    "acprop on rosenbrock": {"learning_rate": 1e-3, "eps": 0.1},
+    "adopt on rosenbrock": {"learning_rate": 0.02, "b2": 0.99},
+    "radam on rosenbrock": {"learning_rate": 1e-3},
+    "simplified_ademamix": {"learning_rate": 5e-3, "b1": 0.9},
     "sgd on rosenbrock": {"learning_rate": 1e-3},
     "schedule_free_sgd on rosenbrock": {"learning_rate": 1e-3},
 }

@@ -1,9 +1,13 @@
 """Weight decay of some of the parameters."""
 
-from jaxopt_lite.combine.masking import masked
+from collections.abc import Sequence
+
+from jaxopt_lite.combine.masking import judge, masked
 from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.selectors import PerLeaf, Selector, flags
 from jaxopt_lite.core.transformation import GradientTransformation
+from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import (
     Hyperparameter,
     Mask,
@@ -47,3 +51,18 @@ def add_decayed_weights(
     """
     tx = leafwise(AddDecayedWeights(number("weight_decay", weight_decay)))
     return tx if mask is None else masked(tx, mask)
+
+
+class Decays(PerLeaf):
+    """Whether each leaf decays, for rules that apply the decay themselves."""
+
+    mask: Selector
+
+    def judge(self, where: str, flat: Flat) -> None:
+        judge(self.mask, where, flat)
+
+    def resolve(self, where: str, flat: Flat, seen: Sequence[bool]) -> list[bool]:
+        return flags(self.mask, where, flat)
+
+    def __repr__(self) -> str:
+        return repr(self.mask)
