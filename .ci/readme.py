@@ -3,7 +3,7 @@
     python .ci/readme.py           writes them
     python .ci/readme.py --check   fails where they are not what would be written
 
-They stand between two comments, one table for each heading of `jaxopt_lite/__init__.py`.
+They stand between two comments, a table for each heading of `jaxopt_lite/__init__.py`.
 """
 
 import itertools
@@ -28,7 +28,9 @@ def table(group: str, members: list[Entry]) -> str:
     """The names under one heading."""
     if group == "States":
         return f"| {group} |\n|---|\n| {names(members)} |\n"
-    by_text = {m.summary: [n for n in members if n.summary == m.summary] for m in members}
+    by_text = {
+        m.summary: [n for n in members if n.summary == m.summary] for m in members
+    }
     rows = [f"| {names(alike)} | {text} |" for text, alike in by_text.items()]
     return "\n".join([f"| {group} | |", "|---|---|", *rows, ""])
 

@@ -26,7 +26,9 @@ from tests.variants.common import Combined, falling
 NESTED = TREES["nested"]
 
 
-@pytest.mark.parametrize("case", cases(0, full=(-1,), where=lambda case: case.equals_optax))
+@pytest.mark.parametrize(
+    "case", cases(0, full=(-1,), where=lambda case: case.equals_optax)
+)
 def test_updates_equal_optax(case, x64):
     g, p = trajectory(NESTED, 1), trajectory(NESTED, 2)
     ours, theirs = case.run(g, p), case.run_theirs(g, p)

@@ -3,7 +3,6 @@
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-import numpy as np
 
 from jaxopt_lite.core.numerics import abs_sq, real
 from jaxopt_lite.core.rule import Rule
@@ -159,4 +158,4 @@ def _mean(x: Tensor, axis: int) -> Tensor:
 
 
 def _root_mean_square(x: Tensor) -> Tensor:
-    return jnp.sqrt(jnp.sum(abs_sq(x)) / max(np.size(x), 1))
+    return jnp.sqrt(jnp.sum(abs_sq(x)) / max(x.size, 1))
