@@ -72,7 +72,6 @@ PROBLEMS = {
 RATE = {"learning_rate": 0.05}
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "adagrad": {"learning_rate": 0.5},
-    "adadelta": {"learning_rate": 1.0, "eps": 1e-2},
     "dadapt_adamw": {"estim_lr0": 1e-2},
     "dog": {"init_step": ("heuristic", 1e-2)},
     "dog on rosenbrock": {"learning_rate": 0.1, "init_step": ("heuristic", 1e-2)},
@@ -80,8 +79,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "dowg on network": {"learning_rate": 0.2, "init_estim_sq_dist": 1e-2},
     "dowg on rosenbrock": {"learning_rate": 0.02, "init_estim_sq_dist": 1e-2},
     "momo on rosenbrock": {"learning_rate": 2e-3},
-    "lars": {"learning_rate": 5.0},
-    "optimistic_gradient_descent": {"learning_rate": 0.02},
     "polyak_sgd": {"max_learning_rate": 0.05},
     "polyak_sgd on rosenbrock": {"scaling": 0.1},
     "prodigy": {"estim_lr0": 1e-2},
@@ -108,16 +105,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "schedule_free_sgd on rosenbrock": {"learning_rate": 1e-3},
 }
 """The arguments of an optimizer, on one problem or on all, where `RATE` does not do."""
-
-
-CHAOTIC = {
-    "dog on quadratic",
-    "dog on rosenbrock",
-    "dowg on network",
-    "dowg on rosenbrock",
-    "polyak_sgd on rosenbrock",
-}
-"""Runs that step too far now and then: rounding of float64 alone decides how they end."""
 
 
 def arguments(name, problem):
@@ -205,16 +192,15 @@ def assert_trains(name, problem):
     case = Case(name, arguments(name, problem))
     losses = train(case, PROBLEMS[problem])
     expected = train_reference(case, PROBLEMS[problem])
-    last = 10 if f"{name} on {problem}" in CHAOTIC else STEPS
-    assert losses[last] == pytest.approx(expected[last], rel=0.05, abs=1e-6 * losses[0])
-    assert min(losses[-50:]) < losses[0]
+    assert losses[-1] < losses[0]
+    assert losses[-1] == pytest.approx(expected[-1], rel=0.05, abs=1e-6 * losses[0])
     return losses
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_descends_a_badly_scaled_quadratic(name):
     losses = assert_trains(name, "quadratic")
-    assert min(losses[-50:]) < 0.01 * losses[0]
+    assert losses[-1] < 0.01 * losses[0]
 
 
 @pytest.mark.full
