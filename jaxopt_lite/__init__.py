@@ -4,6 +4,7 @@
 from jaxopt_lite.optimizers.adafactor import adafactor as adafactor
 from jaxopt_lite.optimizers.matrix import galore as galore
 from jaxopt_lite.optimizers.matrix import muon as muon
+from jaxopt_lite.optimizers.quasi_newton import lbfgs as lbfgs
 from jaxopt_lite.optimizers.sm3 import sm3 as sm3
 from jaxopt_lite.optimizers.adam_like import acprop as acprop
 from jaxopt_lite.optimizers.adam_like import adabelief as adabelief
@@ -112,6 +113,12 @@ from jaxopt_lite.rules.newton_schulz import (
     orthogonalize_via_newton_schulz as orthogonalize_via_newton_schulz,
 )
 from jaxopt_lite.rules.sm3 import scale_by_sm3 as scale_by_sm3
+from jaxopt_lite.linesearch.backtracking import (
+    scale_by_backtracking_linesearch as scale_by_backtracking_linesearch,
+)
+from jaxopt_lite.linesearch.zoom import (
+    scale_by_zoom_linesearch as scale_by_zoom_linesearch,
+)
 from jaxopt_lite.rules.lbfgs import scale_by_lbfgs as scale_by_lbfgs
 from jaxopt_lite.rules.rms import scale_by_rms as scale_by_rms
 from jaxopt_lite.rules.rms import scale_by_rss as scale_by_rss
@@ -242,6 +249,9 @@ from jaxopt_lite.core.transformation import apply_updates as apply_updates
 from jaxopt_lite.tree.updates import incremental_update as incremental_update
 from jaxopt_lite.tree.updates import periodic_update as periodic_update
 from jaxopt_lite.combine.evaluation import eval_params as eval_params
+from jaxopt_lite.linesearch.value import (
+    value_and_grad_from_state as value_and_grad_from_state,
+)
 from jaxopt_lite.report.summary import summary as summary
 
 # Trees
@@ -306,6 +316,13 @@ from jaxopt_lite.rules.maximum import ScaleByAmsgradState as ScaleByAmsgradState
 from jaxopt_lite.rules.factored import FactoredState as FactoredState
 from jaxopt_lite.rules.muon import MuonState as MuonState
 from jaxopt_lite.rules.sm3 import ScaleBySM3State as ScaleBySM3State
+from jaxopt_lite.linesearch.backtracking import (
+    ScaleByBacktrackingLinesearchState as ScaleByBacktrackingLinesearchState,
+)
+from jaxopt_lite.linesearch.zoom import (
+    ScaleByZoomLinesearchState as ScaleByZoomLinesearchState,
+)
+from jaxopt_lite.linesearch.zoom import ZoomLinesearchInfo as ZoomLinesearchInfo
 from jaxopt_lite.rules.lbfgs import ScaleByLBFGSState as ScaleByLBFGSState
 from jaxopt_lite.rules.rms import ScaleByRmsState as ScaleByRmsState
 from jaxopt_lite.rules.rms import (

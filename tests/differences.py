@@ -6,6 +6,7 @@ Each row has a probe that is run on both libraries; `test_optax_parity.py` compa
 it finds with what the row says.
 """
 
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -121,6 +122,72 @@ def _diverging_mean(lib: ModuleType) -> str:
 
 def _early_beginning(lib: ModuleType) -> float:
     return float(lib.linear_schedule(1.0, 0.0, 10, transition_begin=-5)(0))
+
+
+def _no_warmup(lib: ModuleType) -> float:
+    return float(lib.warmup_constant_schedule(0.0, 1.0, warmup_steps=0)(9))
+
+
+def _end_above_the_peak(lib: ModuleType) -> float:
+    rate = lib.warmup_cosine_decay_schedule(1.0, 0.0, 2, 5, end_value=0.5)
+    return float(rate(5))
+
+
+def _end_of_a_polynomial(lib: ModuleType) -> float:
+    return float(jax.jit(lib.polynomial_schedule(1.0, 0.0, 1.5, 15))(jnp.int32(15)))
+
+
+def _negative_power(lib: ModuleType) -> float:
+    return float(lib.polynomial_schedule(1.0, 0.0, -1.0, 10)(10))
+
+
+def _stair(lib: ModuleType) -> float:
+    stairs = lib.exponential_decay(1.0, 41, 0.5, staircase=True)
+    return float(jax.jit(stairs)(jnp.int32(41)))
+
+
+def _long_decay(lib: ModuleType) -> str:
+    return f"{lib.exponential_decay(1.0, 1, 0.9999)(jnp.int32(100_000)):.3e}"
+
+
+def _long_line(lib: ModuleType) -> float:
+    return float(lib.linear_schedule(1.0, 0.0, 2**32)(jnp.int32(2**30)))
+
+
+def _one_step_cycle(lib: ModuleType) -> str:
+    return f"{lib.linear_onecycle_schedule(1, 1.0)(1):.1e}"
+
+
+def _step_of_the_peak(lib: ModuleType) -> int:
+    cycle = lib.cosine_onecycle_schedule(100, 1.0, pct_start=0.29)
+    return int(jnp.argmax(jnp.array([cycle(count) for count in range(27, 31)]))) + 27
+
+
+def _fall_before_the_rise(lib: ModuleType) -> str:
+    return f"{lib.linear_onecycle_schedule(10, 1.0, 0.9, 0.5)(5):.4f}"
+
+
+def _traced_length(lib: ModuleType) -> float:
+    rate = jax.jit(lambda steps: lib.cosine_onecycle_schedule(steps, 1.0)(3))
+    return float(rate(10))
+
+
+def _corner_before_step_0(lib: ModuleType) -> str:
+    rate = lib.piecewise_interpolate_schedule("linear", 1.0, {-2: 0.5, 4: 0.5})
+    return f"{rate(0):.4f}"
+
+
+def _missing_boundary(lib: ModuleType) -> float:
+    parts = [lib.constant_schedule(x) for x in (1.0, 2.0, 3.0)]
+    return float(lib.join_schedules(parts, [3])(30))
+
+
+def _slope_before_the_join(lib: ModuleType) -> float:
+    def rate(scale: Any) -> Any:
+        parts = [lambda count: 0.5, lambda count: scale * jnp.sqrt(1.0 * count)]
+        return lib.join_schedules(parts, [3])(0)
+
+    return float(jax.grad(rate)(1.0))
 
 
 def _decay_to_nothing(lib: ModuleType) -> float:
@@ -438,6 +505,89 @@ def _unknown_mode(lib: ModuleType) -> str:
     return type(lib.scale_by_lion(mode="other")).__name__
 
 
+def _contrib(lib: ModuleType) -> Any:
+    return getattr(lib, "contrib", lib)
+
+
+def _first_rprop(lib: ModuleType) -> str:
+    return f"{_step(lib.rprop(0.5), jnp.float32(3)):.1f}"
+
+
+def _scheduled_rprop(lib: ModuleType) -> str:
+    return f"{_step(lib.rprop(lambda count: 0.5), jnp.float32(3)):.1f}"
+
+
+def _first_rprop_size(lib: ModuleType) -> str:
+    tx, g = lib.scale_by_rprop(1e-3, min_step_size=1e-2), jnp.float32(3)
+    return f"{tx.update(g, tx.init(g))[1].step_sizes:.3f}"
+
+
+def _scheduled_optimistic_adam(lib: ModuleType) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        tx = lib.optimistic_adam(lambda count: 0.5, nesterov=False)
+    return f"{_step(tx, jnp.float32(3)):.1f}"
+
+
+def _scheduled_novograd(lib: ModuleType) -> str:
+    tx = lib.novograd(0.5, weight_decay=lambda count: 0.5)
+    return f"{_step(tx, jnp.float32(3), jnp.float32(2)):.1f}"
+
+
+def _still(make: Callable[[ModuleType], Any], dtype: Any) -> Any:
+    """The update from a zero gradient of a zero parameter."""
+
+    def probe(lib: ModuleType) -> str:
+        zero = jnp.zeros((), dtype)
+        return f"{_step(make(lib), zero, zero):.1f}"
+
+    return probe
+
+
+def _trusted_in_float16(lib: ModuleType) -> str:
+    g = jnp.array([300.0, 400.0], jnp.float16)
+    return f"{_step(lib.scale_by_trust_ratio(), g, jnp.array([0.0, 5.0]))[0]:.1f}"
+
+
+def _normalized_in_float16(lib: ModuleType) -> str:
+    g = jnp.array([300.0, 400.0], jnp.float16)
+    return f"{_step(lib.normalize_by_update_norm(), g)[0]:.1f}"
+
+
+def _shrinkage(lib: ModuleType) -> str:
+    tx = lib.fromage(jnp.float32(1e-3))
+    return f"{_step(tx, jnp.float32(0), jnp.float32(1)):.1e}"
+
+
+def _second_weight(lib: ModuleType) -> str:
+    with jax.enable_x64(True):
+        tx, g = _contrib(lib).scale_by_madgrad(1.0, eps=0.0), jnp.float64(1)
+        state = tx.init(g)
+        for _ in range(2):
+            _, state = tx.update(g, state, g)
+        return f"{state.s:.10f}"
+
+
+def _complex_squares(lib: ModuleType) -> Any:
+    tx, g = _contrib(lib).scale_by_madgrad(1.0), jnp.complex64(1j)
+    return tx.update(g, tx.init(g), g)[1].grad_sum_sq.dtype
+
+
+def _aliased(lib: ModuleType) -> list[bool]:
+    p = jnp.ones(2)
+    starts = (
+        _contrib(lib).scale_by_madgrad(1.0).init(p).x0,
+        _contrib(lib).scale_by_cocob().init(p).init_particles,
+        lib.scale_by_distance_over_gradients().init(p).init_params,
+    )
+    return [x is p for x in starts]
+
+
+def _distance_of_scalar(lib: ModuleType) -> Any:
+    g = jnp.float32(1)
+    return _step(lib.scale_by_distance_over_gradients(), g, g).shape
+
+
 DIFFERENCES = (
     Difference(
         "Adam's first float32 update at g = 1, b2 = 0.9999",
@@ -620,6 +770,104 @@ DIFFERENCES = (
         "ValueError",
         "1.0",
         "Optax takes it for no decay at all",
+    ),
+    Difference(
+        "warmup_constant_schedule without warm-up, from 0 to 1",
+        _no_warmup,
+        "1.0",
+        "0.0",
+        "after the warm-up stands the peak, however short it is",
+    ),
+    Difference(
+        "end of warmup_cosine_decay_schedule from a peak of 0 to 0.5",
+        _end_above_the_peak,
+        "0.5",
+        "0.0",
+        "the end is where the caller says",
+    ),
+    Difference(
+        "last value of polynomial_schedule(1, 0, 1.5, 15) under jit",
+        _end_of_a_polynomial,
+        "0.0",
+        "nan",
+        "what is left is not below 0, however XLA rounds",
+    ),
+    Difference(
+        "polynomial_schedule with power=-1, at its end",
+        _negative_power,
+        "ValueError",
+        "inf",
+        "it has no end",
+    ),
+    Difference(
+        "exponential_decay(1, 41, 0.5, staircase=True) at step 41 under jit",
+        _stair,
+        "0.5",
+        "1.0",
+        "the stair is found without multiplying by 1 / 41",
+    ),
+    Difference(
+        "0.9999**100000 by exponential_decay",
+        _long_decay,
+        "4.538e-05",
+        "4.530e-05",
+        "what float32 takes from the rate is put back",
+    ),
+    Difference(
+        "linear_schedule of 2**32 steps after a quarter of them",
+        _long_line,
+        "0.75",
+        "OverflowError",
+        "steps are counted in floating point",
+    ),
+    Difference(
+        "end of a linear_onecycle_schedule of 1 step",
+        _one_step_cycle,
+        "4.0e-06",
+        "1.6e-07",
+        "corners that coincide are all applied",
+    ),
+    Difference(
+        "step of the peak at pct_start=0.29 of 100 steps",
+        _step_of_the_peak,
+        "29",
+        "28",
+        "0.29 * 100 is 28.999999999999996",
+    ),
+    Difference(
+        "linear_onecycle_schedule with pct_start=0.9, pct_final=0.5, at step 5",
+        _fall_before_the_rise,
+        "ValueError",
+        "0.0016",
+        "there is no such cycle",
+    ),
+    Difference(
+        "cosine_onecycle_schedule with a traced number of steps",
+        _traced_length,
+        "1.0",
+        "TracerBoolConversionError",
+        "a schedule's numbers can be swept and differentiated",
+    ),
+    Difference(
+        "piecewise_interpolate_schedule with a corner at step -2",
+        _corner_before_step_0,
+        "ValueError",
+        "0.4167",
+        "its first value would never be in force",
+    ),
+    Difference(
+        "join_schedules of 3 schedules at 1 boundary",
+        _missing_boundary,
+        "ValueError",
+        "2.0",
+        "Optax leaves out the third",
+    ),
+    Difference(
+        "slope in the second of join_schedules, sqrt(count), during the first",
+        _slope_before_the_join,
+        "0.0",
+        "nan",
+        "a schedule is read at its own counts only",
     ),
     Difference(
         "accepted by apply_if_finite(…, 1), of 4 gradients in a row that are nan",
@@ -963,6 +1211,125 @@ DIFFERENCES = (
         "ValueError",
         "GradientTransformation",
         "a mistake is told where it is made",
+    ),
+    Difference(
+        "first update of rprop(0.5)",
+        _first_rprop,
+        "-0.5",
+        "-0.0",
+        "Optax returns the update of the step before",
+    ),
+    Difference(
+        "rprop with a schedule",
+        _scheduled_rprop,
+        "-0.5",
+        "TypeError",
+        "its first value is the step size to begin with",
+    ),
+    Difference(
+        "first step size of rprop(1e-3) with min_step_size=1e-2",
+        _first_rprop_size,
+        "0.010",
+        "0.001",
+        "the bounds hold from the first step, as in PyTorch",
+    ),
+    Difference(
+        "optimistic_adam with a schedule",
+        _scheduled_optimistic_adam,
+        "-0.5",
+        "ValueError",
+        "any number may be a schedule or by_path",
+    ),
+    Difference(
+        "novograd with a schedule as weight_decay",
+        _scheduled_novograd,
+        "-1.0",
+        "TypeError",
+        "any number may be a schedule or by_path",
+    ),
+    Difference(
+        "scale_by_novograd of a zero float16 gradient",
+        _still(lambda lib: lib.scale_by_novograd(), jnp.float16),
+        "0.0",
+        "nan",
+        "eps is 0 in float16; the arithmetic is float32",
+    ),
+    Difference(
+        "scale_by_cocob of a zero float16 gradient",
+        _still(lambda lib: _contrib(lib).scale_by_cocob(), jnp.float16),
+        "0.0",
+        "nan",
+        "eps is 0 in float16; the arithmetic is float32",
+    ),
+    Difference(
+        "scale_by_adadelta(eps=0) of a zero gradient",
+        _still(lambda lib: lib.scale_by_adadelta(eps=0.0), jnp.float32),
+        "0.0",
+        "nan",
+        "a zero gradient is a zero step",
+    ),
+    Difference(
+        "scale_by_madgrad(1, eps=0) of a zero gradient",
+        _still(lambda lib: _contrib(lib).scale_by_madgrad(1.0, eps=0.0), jnp.float32),
+        "0.0",
+        "nan",
+        "a zero gradient is a zero step",
+    ),
+    Difference(
+        "clip_by_block_rms(0) of a zero gradient",
+        _still(lambda lib: lib.clip_by_block_rms(0.0), jnp.float32),
+        "0.0",
+        "nan",
+        "a zero gradient has nothing to divide by",
+    ),
+    Difference(
+        "scale_by_trust_ratio of float16 [300, 400], first element at |p| = 5",
+        _trusted_in_float16,
+        "3.0",
+        "0.0",
+        "norms are taken in at least float32",
+    ),
+    Difference(
+        "normalize_by_update_norm of float16 [300, 400], first element",
+        _normalized_in_float16,
+        "0.6",
+        "0.0",
+        "squares are summed in at least float32",
+    ),
+    Difference(
+        "what fromage(float32 1e-3) takes from a parameter of 1",
+        _shrinkage,
+        "-5.0e-07",
+        "-4.8e-07",
+        "1 / sqrt(1 + lr**2) - 1 is formed without cancellation",
+    ),
+    Difference(
+        "sum of madgrad's weights 1 and sqrt(2), in float64",
+        _second_weight,
+        "2.4142135624",
+        "2.4142135382",
+        "the root of the count is taken in the dtype of the parameter",
+    ),
+    Difference(
+        "madgrad's sum of squares of complex gradients",
+        _complex_squares,
+        "float32",
+        "TypeError",
+        "the size of a complex number is real",
+    ),
+    Difference(
+        "whether madgrad, cocob and L-DoG keep the parameters themselves",
+        _aliased,
+        "[False, False, False]",
+        "[True, True, True]",
+        "state and parameters can be donated",
+    ),
+    Difference(
+        "shape of L-DoG's update of a scalar",
+        _distance_of_scalar,
+        "()",
+        "(1,)",
+        "an update has the shape of its parameter",
     ),
 )
 

@@ -18,6 +18,9 @@ pytestmark = [
 
 NESTED = TREES["nested"]
 TESTED_APART = {
+    "unitwise_norm": "rules/test_norms.py",
+    "unitwise_clip": "rules/test_norms.py",
+    "lbfgs": "linesearch/test_lbfgs.py",
     "noisy_sgd": "combine/test_noise.py",
     "dpsgd": "combine/test_privacy.py",
     "sophia": "combine/test_sophia.py",

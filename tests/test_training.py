@@ -76,7 +76,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "dog": {"init_step": ("heuristic", 1e-2)},
     "dog on rosenbrock": {"learning_rate": 0.1, "init_step": ("heuristic", 1e-2)},
     "dowg": {"init_estim_sq_dist": 1e-2},
-    "dowg on network": {"learning_rate": 0.2, "init_estim_sq_dist": 1e-2},
+    "dowg on network": {"learning_rate": 0.05, "init_estim_sq_dist": 1e-2},
     "dowg on rosenbrock": {"learning_rate": 0.02, "init_estim_sq_dist": 1e-2},
     "momo on rosenbrock": {"learning_rate": 2e-3},
     "polyak_sgd": {"max_learning_rate": 0.05},

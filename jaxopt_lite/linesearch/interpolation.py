@@ -25,8 +25,8 @@ def cubic_minimum(a: Point, b: Point, c: Point) -> jax.Array:
     third = (at_b - at_c) / (to_b - to_c)
     second = at_b - third * to_b
     root = jnp.sqrt(jnp.square(second) - 3 * third * a.slope)
-    # Two forms of one number; neither takes a difference of equals where it is used,
-    # as where a quadratic function leaves nothing but rounding in the third coefficient.
+    # Two forms of one number; each is used where it takes no difference of equals. On a
+    # quadratic function the third coefficient is nothing but rounding.
     step = jnp.where(
         second > 0, -a.slope / (second + root), (root - second) / (3 * third)
     )

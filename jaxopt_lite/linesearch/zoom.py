@@ -167,7 +167,7 @@ class ScaleByZoomLinesearch(GradientTransformation):
         return jnp.minimum(longer, self.max_learning_rate), is_longest
 
     def _judged(self, search: Search, start: Point, point: Point) -> ZoomLinesearchInfo:
-        """By how much a point misses each criterion; infinite where it is not finite."""
+        """By how much a point misses each criterion; infinite if it is not finite."""
         decrease = point.value - start.value
         decrease -= self.slope_rtol * point.stepsize * start.slope
         if self.approx_dec_rtol is not None:

@@ -154,8 +154,8 @@ def fromage(
         TypeError: if one is no number, array, schedule or `by_path`.
 
     Source: Bernstein et al. 2020, arXiv 2002.03432. The share that the parameter loses
-    is exact to rounding; in Optax's float32 a scheduled rate of 1e-3 makes it 5 % too
-    small, one of 1e-4 zero.
+    is exact to rounding; in Optax a float32 rate of 1e-3 makes it 5 % too small, one of
+    1e-4 zero.
 
     Example:
         >>> import jax.numpy as jnp

@@ -53,10 +53,10 @@ def _one_less(z: jax.Array) -> jax.Array:
     """`1 - L(z)` of Langevin's function, for z > 0."""
     small, large = jnp.minimum(z, 1.0), jnp.maximum(z, 1.0)
     rest = jnp.zeros_like(z)
-    for odd in range(15, 3, -2):  # Gauss's continued fraction, to 1e-16 up to z = 1
+    for odd in range(17, 3, -2):  # Gauss's continued fraction, to 1e-16 up to z = 1
         rest = small * small / (odd + rest)
     faded = jnp.exp(-2 * large)
-    beyond = 1 + 1 / large - 1 / jnp.tanh(large)
+    beyond = 1 / large - 2 * faded / (1 - faded)
     return jnp.where(z < 1, 1 - small / (3 + rest), beyond)
 
 

@@ -60,13 +60,16 @@ def test_given_dimension_numbers_equal_by_value():
 def test_matrices_of_an_array_are_orthogonalized_apart(rows, columns, x64):
     x = random_tree(np.zeros((2, 3, 4)), 1)
     numbers = jl.MuonDimensionNumbers(rows, columns)
-    found = jl.orthogonalize_via_newton_schulz(x, dimension_numbers=numbers)
+    orthogonal = jax.jit(jl.orthogonalize_via_newton_schulz)
+    found = jax.jit(
+        lambda x: jl.orthogonalize_via_newton_schulz(x, dimension_numbers=numbers)
+    )(x)
     named = [i % 3 for i in (*np.ravel(rows), *np.ravel(columns))]
     order = [*(i for i in range(3) if i not in named), *named]
     m = int(np.prod([x.shape[i] for i in np.ravel(rows)]))
     moved = x.transpose(order)
     n = moved.size // m if len(named) == 3 else moved[0].size // m
-    each = [jl.orthogonalize_via_newton_schulz(y) for y in moved.reshape(-1, m, n)]
+    each = [orthogonal(y) for y in moved.reshape(-1, m, n)]
     expected = np.stack(each).reshape(moved.shape).transpose(np.argsort(order))
     assert_close(found, expected)
 

@@ -58,6 +58,12 @@ def test_length_of_radam_is_accurate_to_rounding(b, t):
     assert relative_error(traced, exact_length(float(array), t)) <= 1e-6
 
 
+def test_length_of_radam_is_accurate_in_float64(x64):
+    steps = np.arange(1, 61)
+    exact = [exact_length(0.9, int(t)) for t in steps]
+    assert relative_error(length(0.9, jnp.asarray(steps, "float64")), exact) <= 1e-15
+
+
 def exact_length(b, t):
     with localcontext(prec=60):
         b, past = Decimal(b), Decimal(b) ** t

@@ -37,10 +37,9 @@ def test_equals_optax_whatever_the_shape(x64):
 
 def test_goes_on_from_a_state_of_optax(x64):
     g = trajectory(LIKE, 1)
-    midway = run(scaled(optax), at(g, slice(25)), at(g, slice(25))).state
-    late = at(g, slice(25, None))
-    updates = run(scaled(jl), late, late, start=midway).updates
-    assert_close(updates, at(run(scaled(optax), g, g).updates, slice(25, None)))
+    midway = run(scaled(optax), at(g, slice(49)), at(g, slice(49))).state
+    u, _ = scaled(jl).update(at(g, 49), midway)
+    assert_close(u, at(run(scaled(optax), g, g).updates, 49))
 
 
 @pytest.mark.parametrize("offset", [0, 10**6 - 3])
@@ -53,7 +52,7 @@ def test_weights_keep_their_digits_after_a_million_steps(offset):
     for t in range(10**6 - offset, 10**6 - offset + 3):
         _, state = tx.update(g, state)
         v += t**-0.8 * (np.float64(g) ** 2 - v)
-    assert relative_error(state.v - 1, v - 1) < (2e-2 if not offset else 1e-6)
+    assert relative_error(state.v - 1, v - 1) < 1e-4
 
 
 def test_an_offset_that_the_count_has_passed_starts_the_weights_anew(x64):

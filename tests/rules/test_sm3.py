@@ -24,7 +24,6 @@ def test_updates_and_state_equal_optax(x64):
 
 def test_goes_on_from_a_state_of_optax(x64):
     g = trajectory(LIKE, 1)
-    midway = run(optax.sm3(0.1), at(g, slice(25)), at(g, slice(25))).state
-    late = at(g, slice(25, None))
-    updates = run(jl.sm3(0.1), late, late, start=midway).updates
-    assert_close(updates, at(run(optax.sm3(0.1), g, g).updates, slice(25, None)))
+    midway = run(optax.sm3(0.1), at(g, slice(49)), at(g, slice(49))).state
+    u, _ = jl.sm3(0.1).update(at(g, 49), midway)
+    assert_close(u, at(run(optax.sm3(0.1), g, g).updates, 49))
