@@ -98,7 +98,7 @@ class Case(NamedTuple):
         return optax.partition(each, _of_tree(lambda path: path))
 
     def _theirs(self, arguments: Mapping[str, Any]) -> optax.GradientTransformation:
-        factory = in_optax(self.name)
+        factory = _quiet(in_optax(self.name))
         if not _scheduled(arguments) <= TAKES_SCHEDULES:
             factory = optax.inject_hyperparams(factory)
         given = {
@@ -107,9 +107,7 @@ class Case(NamedTuple):
             else value
             for name, value in arguments.items()
         }
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return factory(**given)
+        return factory(**given)
 
     def reference(self, gradients: Tree, parameters: Tree) -> Tree:
         """The updates of every step, stacked, by NumPy in float64."""
@@ -141,6 +139,18 @@ def in_optax(name: str) -> Any:
 def is_in_optax(name: str) -> bool:
     """Whether Optax has the name, in its core or in `contrib`."""
     return hasattr(optax.contrib, name) or hasattr(optax, name)
+
+
+def _quiet(factory: Callable[..., Any]) -> Callable[..., Any]:
+    """A factory that Optax deprecates, without the warning."""
+
+    @functools.wraps(factory)
+    def made(*args: Any, **kwargs: Any) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return factory(*args, **kwargs)
+
+    return made
 
 
 def in_reference(name: str) -> Callable[..., Any]:

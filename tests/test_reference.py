@@ -18,6 +18,9 @@ pytestmark = [
 
 NESTED = TREES["nested"]
 TESTED_APART = {
+    "orthogonalize_via_newton_schulz": "rules/test_muon.py",
+    "scale_by_muon": "rules/test_muon.py, and as part of muon",
+    "scale_by_shape": "core/test_matrices.py, and as part of muon",
     "unitwise_norm": "rules/test_norms.py",
     "unitwise_clip": "rules/test_norms.py",
     "lbfgs": "linesearch/test_lbfgs.py",

@@ -218,8 +218,8 @@ def mechanize(
         >>> import jaxopt_lite as jl
         >>> tx = jl.mechanize(jl.sgd(1.0), s_init=0.5)
         >>> p = jnp.array([1.0, 1.0])
-        >>> tx.update(jnp.array([2.0, -3.0]), tx.init(p), p)[0].round(3)
-        Array([-1. ,  1.5], dtype=float32)
+        >>> tx.update(jnp.array([2.0, -4.0]), tx.init(p), p)[0].round(3)
+        Array([-1.,  2.], dtype=float32)
     """
     if not isinstance(num_betas, int) or num_betas < 1:
         raise ValueError(

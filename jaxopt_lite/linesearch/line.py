@@ -106,7 +106,8 @@ class Line:
 
     def _after(self, stepsize: jax.Array) -> Params:
         """The parameters as the caller will have them after the step."""
-        return apply_updates(self.params.tree, self._scaled(stepsize))
+        updates = jax.tree.map(_as_rounded, self._scaled(stepsize))
+        return jax.tree.map(_as_rounded, apply_updates(self.params.tree, updates))
 
     def _value(self, params: Params) -> jax.Array:
         value = self._value_fn(params, **self._keywords)
@@ -139,6 +140,11 @@ class Line:
             g if is_end(g) else jnp.asarray(g, jnp.result_type(p))
             for g, p in zip(flat.leaves, self.params.leaves, strict=True)
         )
+
+
+def _as_rounded(x: jax.Array) -> jax.Array:
+    """A narrow array to the bit: XLA would compute on with what rounding cut off."""
+    return jax.lax.optimization_barrier(x) if x.dtype.itemsize < 4 else x
 
 
 def number_dtype(params: Params) -> Any:
@@ -208,13 +214,15 @@ def _demand(where: str, params: Any, extra: Mapping[str, Any]) -> None:
 def _refuse_masked(where: str, params: Flat) -> None:
     """Refuses parameters of which some are hidden: `value_fn` needs them all.
 
+    A plain `()` may be a layer without parameters.
+
     Raises:
         ValueError: naming the first.
     """
     hidden = [
         path
         for path, x in zip(params.paths, params.leaves, strict=True)
-        if is_masked(x)
+        if is_masked(x) and hasattr(x, "_fields")
     ]
     if hidden:
         raise ValueError(

@@ -165,7 +165,7 @@ def scale_by_muon(
         >>> g = jnp.diag(jnp.array([3.0, -0.1]))
         >>> tx.update(g, tx.init(g))[0].round(1)
         Array([[ 0.7,  0. ],
-               [ 0. , -0.8]], dtype=float32)
+               [ 0. , -1.1]], dtype=float32)
     """
     newton_schulz.check(ns_steps, preconditioning)
     rule = ScaleByMuon(

@@ -75,7 +75,7 @@ def orthogonalize_via_newton_schulz(
         >>> x = jl.orthogonalize_via_newton_schulz(jnp.diag(jnp.array([3.0, -0.1])))
         >>> x.round(1)
         Array([[ 0.7,  0. ],
-               [ 0. , -0.8]], dtype=float32)
+               [ 0. , -1.1]], dtype=float32)
     """
     x = jnp.asarray(x)
     where = "orthogonalize_via_newton_schulz"

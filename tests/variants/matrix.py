@@ -31,12 +31,19 @@ _FACTORED = [
 ]
 _ROWS = {"*kernel*": optax.contrib.MuonDimensionNumbers(1, 0), "*": None}
 
+
+def falling_gap(count):
+    """A schedule of gaps between refreshed directions."""
+    return 7 - count // 10
+
+
 TABLE = {
     "scale_by_factored_rms": Entry(
         [{"min_dim_size_to_factor": 2}, {}, *_FACTORED], unlike_optax=FLOAT32_WEIGHTS
     ),
     "adafactor": Entry(
         with_rate(
+            {"min_dim_size_to_factor": 2},
             {},
             {
                 "min_dim_size_to_factor": 2,
@@ -87,8 +94,9 @@ TABLE = {
     ),
     "galore": Entry(
         with_rate(
+            {"rank": 2, "update_proj_gap": 7},
             {},
-            {"rank": 2, "update_proj_gap": 7, "scale": 0.25, **DECAYS[2]},
+            {"rank": 1, "update_proj_gap": falling_gap, "scale": 0.25, **DECAYS[2]},
         ),
         unlike_optax=FLOAT32_DIRECTIONS,
         unlike_float32=TURNING,
