@@ -25,7 +25,7 @@ from tests import reference, variants
 from tests.helpers import Run, Tree, at, by_name, run
 from tests.variants.common import Combined, Entry
 
-TAKES_SCHEDULES = {"learning_rate", "weight_decay", "step_size_fn"}
+TAKES_SCHEDULES = {"learning_rate", "weight_decay", "step_size_fn", "clip_value_fn"}
 """The arguments for which Optax's factories take a schedule."""
 
 
@@ -100,7 +100,9 @@ class Case(NamedTuple):
     def _theirs(self, arguments: Mapping[str, Any]) -> optax.GradientTransformation:
         factory = _quiet(in_optax(self.name))
         if not _scheduled(arguments) <= TAKES_SCHEDULES:
-            factory = optax.inject_hyperparams(factory)
+            taken = inspect.signature(factory).parameters
+            kept = [k for k, x in taken.items() if inspect.isfunction(x.default)]
+            factory = optax.inject_hyperparams(factory, static_args=kept)
         given = {
             name: _of_tree(functools.partial(first_match, value))
             if isinstance(value, Mapping)

@@ -6,7 +6,7 @@ from typing import Any
 from jaxopt_lite.combine.masking import Freeze, fill_frozen, hide
 from jaxopt_lite.core import lift
 from jaxopt_lite.core.links import Link
-from jaxopt_lite.core.rule import SharedRule
+from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.types import Params, State, Updates
 
@@ -108,7 +108,7 @@ class NamedChain(Chain):
 def _runs(
     parts: Sequence[Any], states: Sequence[State]
 ) -> Iterator[tuple[list[Any], list[State]]]:
-    """Adjacent leaf rules together, from a shared rule on; all else stands alone."""
+    """Adjacent leaf rules together, each that measures first; all else stands alone."""
     run: list[Any] = []
     held: list[State] = []
     for part, state in zip(parts, states, strict=True):
@@ -116,7 +116,7 @@ def _runs(
             run
             and isinstance(part, Link)
             and isinstance(run[-1], Link)
-            and not isinstance(part.rule, SharedRule)
+            and not _measures(part.rule)
         )
         if run and not joins:
             yield run, held
@@ -125,6 +125,10 @@ def _runs(
         held.append(state)
     if run:
         yield run, held
+
+
+def _measures(rule: Rule) -> bool:
+    return isinstance(rule, SharedRule) and rule.measure is not None
 
 
 def chain(*transforms: Any) -> GradientTransformation:

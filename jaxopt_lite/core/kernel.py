@@ -45,15 +45,15 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         p: Any,
         rows: list[Any],
         commit: Any,
-        shared: Any,
+        shared: list[Any],
         named: dict[str, Any],
     ) -> tuple[Any, list[Any]]:
         u = jnp.asarray(g).astype(wide)
         p = None if p is None else jnp.asarray(p).astype(wide)
         kept = []
-        keys = {**named, "shared": with_numbers(shared, wide)}
         rules = with_numbers(structure.unflatten(numbers), wide)
-        for rule, count, row in zip(rules, counts, rows, strict=True):
+        for rule, count, row, agreed in zip(rules, counts, rows, shared, strict=True):
+            keys = {**named, "shared": with_numbers(agreed, wide)}
             old = _widened(rule, row, wide)
             t = step_number(count, wide)
             try:

@@ -39,7 +39,7 @@ def run(
     params: Params | None,
     extra: Mapping[str, Any],
 ) -> tuple[Updates, tuple[State, ...]]:
-    """Takes the updates through a run of rules, of which only the first may be shared.
+    """Takes the updates through a run of rules, of which only the first may measure.
 
     Where `extra["commit"]` is false, slots, shared numbers and counts stay as they
     were, chosen before the update is formed from them, so a guard costs no pass.
@@ -47,7 +47,9 @@ def run(
     stages, g, p = _take_apart(links, states, updates, params)
     commit = extra.get("commit")
     named = _named(links, extra, g)
-    shared = _agree(stages[0], g, p, named) if stages[0].is_shared else None
+    for stage in stages:
+        if stage.is_shared:
+            stage.shared = _agree(stage, g, p, named)
     programs: dict[Any, kernel.Program] = {}
     emitted: list[Any] = []
     for i, (x, y) in enumerate(zip(g.leaves, p, strict=True)):
@@ -63,14 +65,14 @@ def run(
         step, numbers = programs[key]
         at = [stage.count for stage in active]
         rows = [stage.rows[i] for stage in active]
+        shared = [stage.shared for stage in active]
         u, new = step(numbers, at, x, y, rows, commit, shared, _at_leaf(named, i))
         emitted.append(u)
         for stage, row in zip(active, new, strict=True):
             stage.rows[i] = row
     nexts = kernel.advance_counts([s.counts for s in stages], commit)
     closed = [
-        stage.close(after, shared, commit)
-        for stage, after in zip(stages, nexts, strict=True)
+        stage.close(after, commit) for stage, after in zip(stages, nexts, strict=True)
     ]
     return g.rebuild(emitted), tuple(closed)
 
@@ -93,20 +95,21 @@ class _Stage:
         leaves = [column.leaves for column in self.columns]
         self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
         self.rules, self.setting = settings(link, self.counts, p, seen)
+        self.shared: Any = None
 
     @property
     def is_shared(self) -> bool:
         return isinstance(self.link.rule, SharedRule)
 
-    def close(self, counts: dict[str, Any], shared: Any, commit: Any) -> State:
+    def close(self, counts: dict[str, Any], commit: Any) -> State:
         """The link's next state."""
         parts = {**self.parts, **counts}
         for slot, column, leaves in zip(
             self.link.rule.Slots._fields, self.columns, _transpose(self), strict=True
         ):
             parts[slot] = column.rebuild(leaves)
-        for name in begin(self.link.rule) if shared is not None else ():
-            kept = select(commit, getattr(shared, name), parts[name])
+        for name in begin(self.link.rule) if self.shared is not None else ():
+            kept = select(commit, getattr(self.shared, name), parts[name])
             parts[name] = jnp.asarray(kept, parts[name].dtype)
         return pack(self.link.rule, parts)
 

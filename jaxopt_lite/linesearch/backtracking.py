@@ -44,7 +44,7 @@ class Trial(NamedTuple):
     value: jax.Array
     grad: Updates | None
     decrease_error: jax.Array
-    count: jax.Array
+    count: jax.Array  # type: ignore[assignment]
 
 
 class ScaleByBacktrackingLinesearch(GradientTransformation):
