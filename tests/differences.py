@@ -7,7 +7,7 @@ it finds with what the row says.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -586,6 +586,61 @@ def _aliased(lib: ModuleType) -> list[bool]:
 def _distance_of_scalar(lib: ModuleType) -> Any:
     g = jnp.float32(1)
     return _step(lib.scale_by_distance_over_gradients(), g, g).shape
+
+
+def _uphill(lib: ModuleType) -> bool:
+    """Where the slope falls as the parameter grows: 0.1 - 0.1**3, 0.3 - 0.3**3."""
+    tx = lib.scale_by_lbfgs()
+    state = tx.init(jnp.zeros(1))
+    for p in (jnp.array([0.1]), jnp.array([0.3])):
+        u, state = tx.update(p**3 - p, state, p)
+    return bool(u[0] * (p**3 - p)[0] < 0)
+
+
+def _memory_shared(lib: ModuleType) -> bool:
+    state = lib.scale_by_lbfgs().init(jnp.zeros(1))
+    memories = state.diff_params_memory, state.diff_updates_memory
+    return len({x.unsafe_buffer_pointer() for x in memories}) == 1
+
+
+def _empty_lbfgs(lib: ModuleType) -> int:
+    return len(jax.tree.leaves(lib.lbfgs().init({})[0]))
+
+
+def _searched(
+    lib: ModuleType,
+    p: Any,
+    rate: float = 1.0,
+    extra: Mapping[str, Any] = {},
+    **arguments: Any,
+) -> Any:
+    """The state after a step down |p|**2, in a search that goes on from `rate`."""
+    tx = lib.scale_by_zoom_linesearch(10, **arguments)
+    state = tx.init(p)._replace(learning_rate=jnp.asarray(rate, p.real.dtype))
+
+    def f(p: Any) -> Any:
+        return jnp.sum(jnp.abs(p) ** 2)
+
+    value, grad = jax.value_and_grad(f)(p)
+    known = {"value": value, "grad": grad, "value_fn": f, **extra}
+    return tx.update(-grad.conj(), state, p, **known)[1]
+
+
+def _search_from_zero(lib: ModuleType) -> str:
+    return f"{_searched(lib, jnp.ones(1), rate=0.0).value:.1f}"
+
+
+def _complex_search(lib: ModuleType) -> str:
+    loose = {"slope_rtol": 0.4, "curv_rtol": 1.5, "approx_dec_rtol": None}
+    return f"{_searched(lib, jnp.array([1j]), **loose).value:.1f}"
+
+
+def _search_dtype(lib: ModuleType) -> Any:
+    return _searched(lib, jnp.ones(1, jnp.bfloat16)).value.dtype
+
+
+def _search_with_a_keyword(lib: ModuleType) -> str:
+    return f"{_searched(lib, jnp.ones(1), extra={'batch_size': 8}).value:.1f}"
 
 
 DIFFERENCES = (
@@ -1330,6 +1385,55 @@ DIFFERENCES = (
         "()",
         "(1,)",
         "an update has the shape of its parameter",
+    ),
+    Difference(
+        "whether L-BFGS steps uphill after a pair of negative curvature",
+        _uphill,
+        "False",
+        "True",
+        "such a pair is left out, so that the direction is one of descent",
+    ),
+    Difference(
+        "whether the two memories of L-BFGS begin as one array",
+        _memory_shared,
+        "False",
+        "True",
+        "the state can be donated",
+    ),
+    Difference(
+        "arrays in the state of lbfgs for an empty tree",
+        _empty_lbfgs,
+        "2",
+        "IndexError",
+        "an empty tree is a tree",
+    ),
+    Difference(
+        "value after a zoom search that goes on from a step size of 0",
+        _search_from_zero,
+        "0.0",
+        "1.0",
+        "Optax keeps 0 where no step is possible, and every later step is 0, too",
+    ),
+    Difference(
+        "value after a zoom search for complex parameters of value 1",
+        _complex_search,
+        "0.0",
+        "1.0",
+        "the slope at the start is that of the gradient that jax.grad gives",
+    ),
+    Difference(
+        "dtype of the value that a line search keeps for bfloat16 parameters",
+        _search_dtype,
+        "float32",
+        "bfloat16",
+        "a decrease smaller than 1 in 128 would be lost",
+    ),
+    Difference(
+        "value after a zoom search with a keyword that value_fn does not take",
+        _search_with_a_keyword,
+        "0.0",
+        "TypeError",
+        "another member of the chain may take it",
     ),
 )
 

@@ -79,8 +79,15 @@ def errors(found, expected):
     return [relative_error(x, y) for x, y in zip(found, expected, strict=True)]
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
-@pytest.mark.parametrize("arguments", ARGUMENTS, ids=["defaults", "other arguments"])
+@pytest.mark.parametrize(
+    ("problem", "arguments"),
+    [
+        ("rosenbrock", ARGUMENTS[0]),
+        ("quadratic", ARGUMENTS[1]),
+        pytest.param("rosenbrock", ARGUMENTS[1], marks=pytest.mark.full),
+        pytest.param("quadratic", ARGUMENTS[0], marks=pytest.mark.full),
+    ],
+)
 def test_directions_are_those_of_the_recursion(problem, arguments, x64):
     """Of two loops over vectors, in NumPy and in Optax, from which the state is too."""
     f, start = PROBLEMS[problem]
@@ -100,15 +107,15 @@ def test_directions_are_those_of_the_recursion(problem, arguments, x64):
 
 def test_float32_is_no_worse_than_in_optax(x64):
     """On the same float32 path; the reference sees those numbers in float64."""
-    for f, start in PROBLEMS.values():
-        p, g = path(f, jax.tree.map(jnp.asarray, start), steps=20)
-        p, g = jax.tree.map(lambda x: x.astype(jnp.float32), (p, g))
-        exact = list(in_numpy(joined(g), joined(p)))
-        ours, _ = directions(jl.scale_by_lbfgs(), p, g)
-        theirs, _ = directions(optax.scale_by_lbfgs(), p, g)
-        found, limit = (errors(joined(u), exact) for u in (ours, theirs))
-        assert np.median(found) < 1e-6
-        assert max(found) <= 2 * max(limit)
+    f, start = PROBLEMS["rosenbrock"]
+    p, g = path(f, jax.tree.map(jnp.asarray, start), steps=20)
+    p, g = jax.tree.map(lambda x: x.astype(jnp.float32), (p, g))
+    exact = list(in_numpy(joined(g), joined(p)))
+    ours, _ = directions(jl.scale_by_lbfgs(), p, g)
+    theirs, _ = directions(optax.scale_by_lbfgs(), p, g)
+    found, limit = (errors(joined(u), exact) for u in (ours, theirs))
+    assert np.median(found) < 1e-6
+    assert max(found) <= 2 * max(limit)
 
 
 def saddle(p):
@@ -118,17 +125,17 @@ def saddle(p):
 def test_pairs_of_negative_curvature_are_left_out():
     """Between 0 and 0.5 the slope of the saddle falls; Optax's step goes uphill."""
 
-    def uphill(library):
-        tx = library.scale_by_lbfgs()
-        state = tx.init(jnp.zeros(1))
-        for p in (jnp.array([0.1]), jnp.array([0.3])):
-            g = jax.grad(saddle)(p)
-            u, state = tx.update(g, state, p)
-        return float(g[0] * -u[0]) > 0, state
+    p = jnp.array([[0.1], [0.3]])
+    g = jax.vmap(jax.grad(saddle))(p)
 
-    is_uphill, state = uphill(jl)
+    def uphill(library):
+        u, states = directions(library.scale_by_lbfgs(), p, g)
+        return float(g[1, 0] * -u[1, 0]) > 0, states
+
+    is_uphill, states = uphill(jl)
     assert not is_uphill
-    assert np.all(state.weights_memory == 0) and np.all(state.diff_params_memory == 0)
+    assert np.all(states.weights_memory == 0)
+    assert np.all(states.diff_params_memory == 0)
     assert uphill(optax)[0]
 
 
@@ -136,12 +143,16 @@ def test_it_recovers_from_a_gradient_of_nan():
     tx = jl.scale_by_lbfgs(memory_size=3)
     p = jnp.array([1.0, -2.0])
     curvature = jnp.array([1.0, 3.0])
-    state = tx.init(p)
-    for step in range(8):
-        g = jnp.full(2, jnp.nan) if step == 3 else curvature * p
-        u, state = tx.update(g, state, p)
-        assert bool(jnp.isfinite(u).all()) == (step != 3)
-        p = p - jnp.where(jnp.isfinite(u), u, 0)
+
+    def step(carry, is_bad):
+        p, state = carry
+        u, state = tx.update(jnp.where(is_bad, jnp.nan, curvature * p), state, p)
+        is_finite = jnp.isfinite(u).all()
+        return (p - jnp.where(is_finite, u, 0), state), is_finite
+
+    is_bad = jnp.arange(9) == 3
+    (p, _), is_finite = jax.lax.scan(step, (p, tx.init(p)), is_bad)
+    np.testing.assert_array_equal(is_finite, ~is_bad)
     np.testing.assert_allclose(p, 0, atol=1e-6)
 
 
@@ -182,22 +193,26 @@ def minimize(lib, tx, f, start, steps):
     return jax.jit(lambda c: jax.lax.scan(step, c, length=steps)[1])(first)
 
 
-@pytest.mark.parametrize("problem", PROBLEMS)
+@pytest.mark.parametrize(
+    "problem", ["rosenbrock", pytest.param("quadratic", marks=pytest.mark.full)]
+)
 def test_lbfgs_takes_the_steps_of_optax_down_to_the_minimum(problem, x64):
     f, start = PROBLEMS[problem]
-    values, p = minimize(jl, jl.lbfgs(), f, start, steps=80)
+    values, p = minimize(jl, jl.lbfgs(), f, start, steps=300)
     _, q = minimize(optax, optax.lbfgs(), f, start, steps=15)
     assert max(errors(joined(p)[:15], joined(q))) < 1e-9
     assert values[-1] < 1e-9 * values[0]
 
 
 def test_lbfgs_without_search_and_with_a_rate(x64):
+    def falling(count):
+        return 1 / (count + 1)
+
     f, start = PROBLEMS["quadratic"]
     p, g = path(f, jax.tree.map(jnp.asarray, start), steps=10)
-    for arguments in ({"learning_rate": 0.1}, {"learning_rate": lambda t: 1 / (t + 1)}):
-        ours, _ = directions(jl.lbfgs(**arguments, linesearch=None), p, g)
-        theirs, _ = directions(optax.lbfgs(**arguments, linesearch=None), p, g)
-        assert max(errors(joined(ours), joined(theirs))) < 1e-9
+    ours, _ = directions(jl.lbfgs(falling, linesearch=None), p, g)
+    theirs, _ = directions(optax.lbfgs(falling, linesearch=None), p, g)
+    assert max(errors(joined(ours), joined(theirs))) < 1e-9
 
 
 def test_value_and_gradient_are_computed_once():
@@ -243,14 +258,18 @@ def test_a_state_without_value_or_gradient_is_refused():
 def test_a_state_of_optax_goes_on(x64):
     f, start = PROBLEMS["rosenbrock"]
     ours, theirs = jl.lbfgs(), optax.lbfgs()
+
+    @jax.jit
+    def step(p, state):
+        value, g = jl.value_and_grad_from_state(f)(p, state=state)
+        extra = {"value": value, "grad": g, "value_fn": f}
+        u, _ = ours.update(g, state, p, **extra)
+        expected, state = theirs.update(g, state, p, **extra)
+        return u, expected, jax.tree.map(jnp.add, p, expected), state
+
     p = jax.tree.map(jnp.asarray, start)
     state = theirs.init(p)
-    for _ in range(3):
-        value, g = optax.value_and_grad_from_state(f)(p, state=state)
-        u, state = theirs.update(g, state, p, value=value, grad=g, value_fn=f)
-        p = optax.apply_updates(p, u)
-    value, g = jl.value_and_grad_from_state(f)(p, state=state)
-    u, _ = ours.update(g, state, p, value=value, grad=g, value_fn=f)
-    expected, _ = theirs.update(g, state, p, value=value, grad=g, value_fn=f)
-    for x, y in zip(jax.tree.leaves(u), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-9)
+    for _ in range(4):
+        u, expected, p, state = step(p, state)
+        for x, y in zip(jax.tree.leaves(u), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-9)
