@@ -34,10 +34,21 @@ def logistic(p):
     return jnp.mean(jnp.logaddexp(0, -margins)) + 1e-3 * jnp.sum(p["w"] ** 2)
 
 
+def valley(p):
+    """Flat, then a wall: the minimum along a line is far from the middle."""
+    return jnp.sum(jnp.exp(3 * p["x"]) + jnp.exp(-p["x"]))
+
+
 PROBLEMS = {
     "rosenbrock": (rosenbrock, {"x": np.array(-1.2), "y": np.array(1.0)}),
     "quadratic": (quadratic, {"w": np.ones(6), "b": np.array(1.0)}),
     "logistic": (logistic, {"w": np.zeros(3), "b": np.array(0.0)}),
+    "valley": (valley, {"x": np.array(-3.5)}),
+    "wavy": (
+        lambda p: jnp.cosh(2 * p["x"]) + jnp.sin(3 * p["x"]),
+        {"x": np.array(-1.5)},
+    ),
+    "lifted": (lambda p: valley(p) + 1e9, {"x": np.array(1.0)}),
 }
 
 SEARCHES = {
@@ -67,6 +78,10 @@ SEARCHES = {
             "increase_factor": 3.0,
             "initial_guess_strategy": "one",
         },
+    ),
+    "zoom that goes on": (
+        ZOOM,
+        {"max_linesearch_steps": 20, "curv_rtol": 1e-4, "stepsize_precision": 1e-9},
     ),
     "zoom that gives up": (
         ZOOM,
@@ -104,6 +119,12 @@ def distances(ours, theirs):
     return np.max(far, axis=0) / np.max(size, axis=0)
 
 
+# Where Armijo's criterion alone decides at the minimum, rounding does.
+RIGHT_DOWN = {
+    "backtracking",
+    "backtracking from the longest",
+    "zoom by strict criteria",
+}
 EVERYWHERE = [
     pytest.param(
         problem,
@@ -114,6 +135,7 @@ EVERYWHERE = [
     for problem in PROBLEMS
     for search in SEARCHES
     for quick in [problem == "rosenbrock" and "that" not in search]
+    if problem not in ("valley", "wavy", "lifted") or search not in RIGHT_DOWN
 ]
 
 
@@ -412,7 +434,7 @@ def test_outside_of_jit_no_loop_is_compiled(name, monkeypatch):
 
     for function in ("while_loop", "cond"):
         monkeypatch.setattr(jax.lax, function, refuse)
-    tx = getattr(jl, name)(5)
+    tx = getattr(jl, name)(20)
     p = jnp.array([1.0, -2.0])
     value, grad = jax.value_and_grad(quartic)(p)
     extra = {"value": value, "grad": grad, "value_fn": quartic}
