@@ -588,7 +588,7 @@ def _distance_of_scalar(lib: ModuleType) -> Any:
     return _step(lib.scale_by_distance_over_gradients(), g, g).shape
 
 
-def _uphill(lib: ModuleType) -> bool:
+def _negative_curvature(lib: ModuleType) -> bool:
     """Where the slope falls as the parameter grows: 0.1 - 0.1**3, 0.3 - 0.3**3."""
     tx = lib.scale_by_lbfgs()
     state = tx.init(jnp.zeros(1))
@@ -1388,7 +1388,7 @@ DIFFERENCES = (
     ),
     Difference(
         "whether L-BFGS steps uphill after a pair of negative curvature",
-        _uphill,
+        _negative_curvature,
         "False",
         "True",
         "such a pair is left out, so that the direction is one of descent",
