@@ -9,7 +9,9 @@ from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, pair, turned
 from jaxopt_lite.rules.adadelta import scale_by_adadelta
 from jaxopt_lite.rules.pytorch_muon import Muon
-from jaxopt_lite.rules.pytorch_steps import Adafactor, Asgd, Rprop
+from jaxopt_lite.rules.pytorch_steps import Adafactor, Asgd
+from jaxopt_lite.rules.scaling import scale
+from jaxopt_lite.rules.sign import scale_by_rprop
 
 
 def adadelta(
@@ -306,11 +308,11 @@ def rprop(
     """
     shrink, grow = pair("etas", etas, FINITE)
     least, most = pair("step_sizes", step_sizes, "[0, inf)")
-    rule = Rprop(
+    steps = scale_by_rprop(
         number("lr", lr),
         number("etas[0]", shrink, "(0, 1)"),
         number("etas[1]", grow, "(1, inf)"),
         least,
         most,
     )
-    return chain(*turned(maximize), leafwise(rule))
+    return chain(*turned(maximize), steps, scale(-1.0))

@@ -1,4 +1,4 @@
-"""Rules that PyTorch has with step sizes of their own: ASGD, Rprop, Adafactor."""
+"""Rules that PyTorch has with step sizes of their own: ASGD, Adafactor."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.numerics import abs_sq, real
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Count, Exact, NonNegative, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import Count, Exact, Numeric, Tensor
 
 
 class AsgdSlots(NamedTuple):
@@ -47,39 +47,6 @@ class Asgd(Rule):
         average = jnp.where(share == 1, p + u, slots.ax + share * (p + u - slots.ax))
         following = self.lr / (1 + self.lambd * self.lr * step) ** self.alpha
         return u, AsgdSlots(following, average)
-
-
-class RpropState(NamedTuple):
-    """The step size and the last gradient of each element."""
-
-    step_size: NonNegative
-    prev: Signed
-
-
-class Rprop(Rule):
-    """Steps whose sizes grow while the gradient keeps its sign, and shrink if not."""
-
-    lr: Numeric
-    etaminus: Numeric
-    etaplus: Numeric
-    least: Numeric
-    most: Numeric
-    Slots = RpropState
-
-    def init(self, p: Tensor) -> RpropState:
-        size = jnp.full_like(p, self.lr, dtype=real(p.dtype))
-        return RpropState(size, jnp.zeros_like(p))
-
-    def advance(self, g: Tensor, slots: Any, p: Any, step: Any) -> RpropState:
-        agreement = g * slots.prev
-        factor = jnp.where(
-            agreement > 0, self.etaplus, jnp.where(agreement < 0, self.etaminus, 1.0)
-        )
-        size = jnp.clip(slots.step_size * factor, self.least, self.most)
-        return RpropState(size, jnp.where(agreement < 0, 0.0, g))
-
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
-        return -slots.step_size * jnp.sign(slots.prev)
 
 
 class AdafactorSlots(NamedTuple):
