@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 from collections.abc import Iterable
 from typing import Any, Self, dataclass_transform
 
@@ -57,6 +58,8 @@ def _key(x: Any) -> Any:
         return type(x), repr(x)
     if isinstance(x, tuple):
         return type(x), tuple(_key(y) for y in x)
+    if type(x) is functools.partial:
+        return x.func, _key(x.args), _key(tuple(sorted(x.keywords.items())))
     try:
         hash(x)
     except TypeError:

@@ -1,6 +1,7 @@
 """A transformation is a value: leaves, structure, equality, hash, pickle, repr."""
 
 import dataclasses
+import functools
 import os
 import pickle
 import subprocess
@@ -134,6 +135,7 @@ def test_a_value_is_frozen():
         lambda: jl.freeze(jl.by_path({"bias": True, "*": False})),
         lambda: jl.stateless(max),
         lambda: jl.sgd(abs),
+        lambda: jl.sgd(functools.partial(pow, 0.5, mod=None)),
     ],
 )
 def test_equal_parts_make_equal_values(build):
@@ -151,6 +153,7 @@ def test_values_of_other_types_and_fields_differ():
         jl.adam(0.1),
         jl.adam(0.1, mu_dtype=jnp.bfloat16),
         jl.adam(0.1, nesterov=True),
+        *(jl.sgd(functools.partial(pow, x)) for x in (0.5, 1, 1.0)),
     ]
     assert len(set(values)) == len(values)
     assert len({jax.tree.structure(x) for x in values}) == len(values)
