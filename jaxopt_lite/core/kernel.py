@@ -53,7 +53,7 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         kept = []
         rules = with_numbers(structure.unflatten(numbers), wide)
         for rule, count, row, agreed in zip(rules, counts, rows, shared, strict=True):
-            keys = {**named, "shared": with_numbers(agreed, wide)}
+            keys = {**_given(rule, named, wide), "shared": with_numbers(agreed, wide)}
             old = _widened(rule, row, wide)
             t = step_number(count, wide)
             try:
@@ -71,6 +71,12 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
 def _widened(rule: Rule, row: Any, wide: Any) -> Any:
     """The slots in the dtype of the arithmetic."""
     return rule.Slots._make(jax.tree.map(lambda x: widen(x, wide), tuple(row)))
+
+
+def _given(rule: Rule, named: dict[str, Any], wide: Any) -> dict[str, Any]:
+    """The keywords, the leaves of trees among them in the dtype of the arithmetic."""
+    trees = {k: widen(jnp.asarray(named[k]), wide) for k in rule.trees if k in named}
+    return {**named, **trees}
 
 
 def _store(commit: Any, new: Any, old: Any) -> Any:
@@ -159,7 +165,7 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
     ) -> Any:
         rule = with_numbers(structure.unflatten(numbers), wide)
         own = {"unit": unit.astype(real(wide)), "shared": with_numbers(shared, wide)}
-        keys = {**named, **own}
+        keys = {**_given(rule, named, wide), **own}
         return rule.measure(
             jnp.asarray(g).astype(wide),
             _widened(rule, row, wide),

@@ -108,7 +108,7 @@ class _Stage:
             self.link.rule.Slots._fields, self.columns, _transpose(self), strict=True
         ):
             parts[slot] = column.rebuild(leaves)
-        for name in begin(self.link.rule) if self.shared is not None else ():
+        for name in begin(self.rules[0]) if self.shared is not None else ():
             kept = select(commit, getattr(self.shared, name), parts[name])
             parts[name] = jnp.asarray(kept, parts[name].dtype)
         return pack(self.link.rule, parts)
@@ -203,7 +203,7 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
     seen = [i for i, setting in enumerate(stage.setting) if setting >= 0]
     if not seen:
         return None
-    begun = rule.begin()
+    begun = stage.rules[0].begin()
     if begun != ():
         begun = begun._replace(**{name: stage.parts[name] for name in begun._fields})
     if rule.measure is None:

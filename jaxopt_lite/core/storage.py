@@ -15,8 +15,9 @@ class Storage(Value):
     dtypes: tuple[tuple[str, Any], ...] = ()
 
     def dtype(self, slot: str, x: Tensor) -> Any:
-        """The dtype in which a slot is kept."""
-        return dict(self.dtypes).get(slot, x.dtype)
+        """The dtype in which a slot is kept; complex where the slot is."""
+        dtype = dict(self.dtypes).get(slot, x.dtype)
+        return promote(dtype, jnp.complex64) if jnp.iscomplexobj(x) else dtype
 
     def __repr__(self) -> str:
         return f"keep({', '.join(f'{slot}={d}' for slot, d in self.dtypes)})"

@@ -104,6 +104,9 @@ class FromFunctions(GradientTransformation):
         commit = extra.pop("commit", None)
         taken = accepted(self.update_fn, extra)
         updates, new = self.update_fn(updates, state, params, **taken)
+        if commit is not None:
+            # Where a step may not count, the dtypes of the state must not drift.
+            new = jax.tree.map(lambda x, old: x.astype(jnp.result_type(old)), new, state)
         return updates, select(commit, new, state)
 
 

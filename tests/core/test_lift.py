@@ -184,6 +184,13 @@ def test_slots_may_be_stored_in_another_dtype():
         assert updates["bias"].dtype == jnp.float32
 
 
+def test_a_complex_slot_stays_complex_whatever_its_dtype():
+    tx = jl.trace(0.5, accumulator_dtype=jnp.float32)
+    g = jnp.array([3 + 4j])
+    _, state = tx.update(g, tx.init(g))
+    assert state.trace == g
+
+
 @pytest.mark.parametrize("g", ["float32", "bfloat16", "float64"])
 @pytest.mark.parametrize("p", ["float32", "bfloat16", "float64"])
 def test_a_scan_takes_the_state(p, g, x64):
@@ -411,6 +418,14 @@ def test_without_commit_a_wider_state_keeps_its_bits(x64):
     _, state = tx.update(as_dtype(G, "float64"), tx.init(params), params)
     narrow = as_dtype(NAN, "float32")
     assert equal_bits(tx.update(narrow, state, commit=False)[1], state)
+
+
+def test_with_commit_another_librarys_state_keeps_its_dtypes():
+    tx = jl.chain(optax.trace(0.9))
+    state = tx.init(as_dtype(PARAMS, "bfloat16"))
+    for commit in (True, False):
+        _, after = tx.update(G, state, commit=commit)
+        assert avals(after) == avals(state)
 
 
 class TimesValue(jl.Rule):

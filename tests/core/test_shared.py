@@ -209,8 +209,15 @@ def test_a_number_of_a_shared_rule_may_be_a_schedule():
 
 
 def test_a_number_to_begin_with_may_be_a_schedule():
-    tx = jl.leafwise(Growing(d0=jl.constant_schedule(0.25)))
-    assert tx.init(PARAMS).inner_state.estim_lr == 0.25
+    class Doubled(Growing):
+        def begin(self):
+            return Shared(2 * self.d0, 0.0)
+
+    tx = jl.leafwise(Doubled(d0=jl.constant_schedule(0.25)))
+    state = tx.init(PARAMS)
+    assert state.inner_state.estim_lr == 0.5
+    _, state = tx.update(G, state, PARAMS)
+    assert state.inner_state.estim_lr == 0.5
 
 
 class Named(jl.SharedRule):

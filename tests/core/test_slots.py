@@ -90,6 +90,16 @@ def test_a_keyword_may_be_a_tree_of_which_each_leaf_sees_its_own():
     assert equal_trees(u, jax.tree.map(lambda x: 12 * x + 1, G))
 
 
+def test_a_keyword_tree_is_as_wide_as_the_arithmetic():
+    class Average(AddOther):
+        def emit(self, g, slots, p, step, *, other):
+            return jnp.full_like(g, jnp.finfo(other.dtype).bits)
+
+    g = jnp.ones(2, jnp.bfloat16)
+    u, _ = jl.leafwise(Average()).update(g, jl.EmptyState(), other=g)
+    assert u.tolist() == [32, 32]
+
+
 def test_a_keyword_tree_is_matched_and_checked_by_path():
     tx = jl.leafwise(AddOther())
     with pytest.raises(ValueError, match="tree of other does not match(.|\n)*'w'"):

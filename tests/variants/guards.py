@@ -41,7 +41,6 @@ COMBINED = {
             should_skip_update_fn=jl.skip_not_finite,
             accumulator_dtype="bfloat16",
         ),
-        excluded={"complex_leaves": "no complex dtype is as narrow"},
         unlike_optax="Optax rounds what it passes on as well",
     ),
     "MultiSteps of sums": Combined(
