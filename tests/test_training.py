@@ -115,19 +115,20 @@ def arguments(name, problem):
     return RATE if "learning_rate" in taken else {}
 
 
-def train(case: Case, problem: Problem) -> list[float]:
-    """The losses of every step, in float32 and compiled."""
-    tx = case.ours()
-    needs_value = "value" in case.entry.extra
+def train(
+    tx: jaxopt_lite.GradientTransformation, problem: Problem, dtype: Any = jnp.float32
+) -> list[float]:
+    """The losses of every step, compiled."""
+    f = problem.loss
 
     def step(carry, _):
         p, state = carry
-        loss, g = jax.value_and_grad(problem.loss)(p)
-        keywords = {"value": loss} if needs_value else {}
-        u, state = tx.update(g, state, p, **keywords)
+        loss, g = jax.value_and_grad(f)(p)
+        loss = loss.astype(dtype)
+        u, state = tx.update(g, state, p, value=loss, grad=g, value_fn=f, obj_fn=f)
         return (jaxopt_lite.apply_updates(p, u), state), loss
 
-    p = jax.tree.map(jnp.float32, problem.start)
+    p = jax.tree.map(dtype, problem.start)
     (p, _), losses = jax.jit(
         lambda p: jax.lax.scan(step, (p, tx.init(p)), length=STEPS)
     )(p)
@@ -188,18 +189,22 @@ OPTIMIZERS = [
 ]
 
 
-def assert_trains(name, problem):
-    case = Case(name, arguments(name, problem))
-    losses = train(case, PROBLEMS[problem])
-    expected = train_reference(case, PROBLEMS[problem])
+def assert_trains(losses, expected):
+    """As far down as in the reference."""
     assert losses[-1] < losses[0]
     assert losses[-1] == pytest.approx(expected[-1], rel=0.05, abs=1e-6 * losses[0])
+
+
+def train_beside_reference(name, problem):
+    case = Case(name, arguments(name, problem))
+    losses = train(case.ours(), PROBLEMS[problem])
+    assert_trains(losses, train_reference(case, PROBLEMS[problem]))
     return losses
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_descends_a_badly_scaled_quadratic(name):
-    losses = assert_trains(name, "quadratic")
+    losses = train_beside_reference(name, "quadratic")
     assert losses[-1] < 0.01 * losses[0]
 
 
@@ -207,4 +212,40 @@ def test_descends_a_badly_scaled_quadratic(name):
 @pytest.mark.parametrize("problem", ["rosenbrock", "network"])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_trains(name, problem):
-    assert_trains(name, problem)
+    train_beside_reference(name, problem)
+
+
+def curvature(g, state, p, *, obj_fn, **_):
+    """The Hessian's diagonal by random signs, which are the same in every dtype."""
+    z = jax.tree.map(lambda x: jax.random.rademacher(state, x.shape, x.dtype), p)
+    _, product = jax.jvp(jax.grad(obj_fn), (p,), (z,))
+    return jax.tree.map(jnp.multiply, z, product), jax.random.split(state)[0]
+
+
+ESTIMATOR = jaxopt_lite.GradientTransformation(
+    lambda params: jax.random.PRNGKey(0), curvature
+)
+
+
+def sophia(learning_rate):
+    return jaxopt_lite.sophia(learning_rate, hessian_diagonal_fn=ESTIMATOR)
+
+
+@pytest.mark.parametrize(
+    ("tx", "problem", "share"),
+    [
+        (jaxopt_lite.lbfgs(), "quadratic", 0.01),
+        pytest.param(jaxopt_lite.lbfgs(), "rosenbrock", 0.01, marks=pytest.mark.full),
+        pytest.param(jaxopt_lite.lbfgs(), "network", 0.01, marks=pytest.mark.full),
+        (sophia(0.02), "quadratic", 0.01),
+        pytest.param(sophia(2e-3), "rosenbrock", 1.0, marks=pytest.mark.full),
+        pytest.param(sophia(0.02), "network", 0.01, marks=pytest.mark.full),
+    ],
+)
+def test_what_asks_for_the_loss_trains(tx, problem, share):
+    """In float64 the steps are those of the formula, as tests of their own show."""
+    losses = train(tx, PROBLEMS[problem])
+    with x64():
+        expected = train(tx, PROBLEMS[problem], jnp.float64)
+    assert_trains(losses, expected)
+    assert losses[-1] < share * losses[0]

@@ -198,12 +198,12 @@ def _at_leaf(named: Mapping[str, Any], i: int) -> dict[str, Any]:
 
 def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> Any:
     """What the leaves of a shared rule settle on; None where it sees no leaf."""
-    rule = stage.link.rule
-    assert isinstance(rule, SharedRule)
     seen = [i for i, setting in enumerate(stage.setting) if setting >= 0]
     if not seen:
         return None
-    begun = stage.rules[0].begin()
+    rule = stage.rules[0]
+    assert isinstance(rule, SharedRule)
+    begun = rule.begin()
     if begun != ():
         begun = begun._replace(**{name: stage.parts[name] for name in begun._fields})
     if rule.measure is None:
@@ -217,7 +217,7 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
     keys = {k: named[k] for k in keywords(type(rule), "settle") if k in named}
     t = kernel.step_number(stage.count, dtype)
     begun = kernel.with_numbers(begun, dtype)
-    return kernel.with_numbers(stage.rules[0], dtype).settle(begun, total, t, **keys)
+    return kernel.with_numbers(rule, dtype).settle(begun, total, t, **keys)
 
 
 def _measure(

@@ -106,7 +106,7 @@ class FromFunctions(GradientTransformation):
         updates, new = self.update_fn(updates, state, params, **taken)
         if commit is not None:
             # Where a step may not count, the dtypes of the state must not drift.
-            new = jax.tree.map(lambda x, old: x.astype(jnp.result_type(old)), new, state)
+            new = jax.tree.map(lambda x, s: x.astype(jnp.result_type(s)), new, state)
         return updates, select(commit, new, state)
 
 
