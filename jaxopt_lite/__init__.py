@@ -225,6 +225,11 @@ from jaxopt_lite.combine.galore import GaLoreDimensionNumbers as GaLoreDimension
 from jaxopt_lite.core.paths import by_path as by_path
 from jaxopt_lite.core.paths import weights_only as weights_only
 
+# Hyperparameters
+from jaxopt_lite.combine.inject import inject_hyperparams as inject_hyperparams
+from jaxopt_lite.schedules.stateful import StatefulSchedule as StatefulSchedule
+from jaxopt_lite.schedules.stateful import WrappedSchedule as WrappedSchedule
+
 # Schedules
 from jaxopt_lite.schedules.curves import constant_schedule as constant_schedule
 from jaxopt_lite.schedules.curves import cosine_decay_schedule as cosine_decay_schedule
@@ -289,6 +294,10 @@ from jaxopt_lite import projections as projections
 from jaxopt_lite import tree as tree
 
 # States
+from jaxopt_lite.combine.inject import (
+    InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
+)
+from jaxopt_lite.schedules.stateful import WrappedScheduleState as WrappedScheduleState
 from jaxopt_lite.combine.galore import GaLoreState as GaLoreState
 from jaxopt_lite.combine.sam import SAMState as SAMState
 from jaxopt_lite.combine.schedule_free import ScheduleFreeState as ScheduleFreeState

@@ -28,6 +28,7 @@ ALIASES: dict[str, Any] = {
     "Updates": types.Updates,
     # Older names.
     "MultiTransformState": jaxopt_lite.PartitionState,
+    "inject_stateful_hyperparams": jaxopt_lite.inject_hyperparams,
     "multi_transform": jaxopt_lite.partition,
     "safe_int32_increment": jaxopt_lite.safe_increment,
     "bias_correction": tree.bias_correction,
@@ -53,7 +54,6 @@ ALIASES: dict[str, Any] = {
 """What stands for a name of Optax's that has another name here, or none."""
 
 _LOSS = "a loss and no transformation: use it from `optax.losses`"
-_INJECT = "not there yet: `optax.inject_hyperparams` takes factories of this package"
 _ALGEBRA = "linear algebra and no transformation: use it from `optax`"
 
 LEFT_OUT: dict[str, str] = {
@@ -82,18 +82,8 @@ LEFT_OUT: dict[str, str] = {
         ),
         _LOSS,
     ),
-    **dict.fromkeys(
-        (
-            "InjectHyperparamsState",
-            "InjectStatefulHyperparamsState",
-            "StatefulSchedule",
-            "WrappedSchedule",
-            "inject_hyperparams",
-            "inject_stateful_hyperparams",
-        ),
-        _INJECT,
-    ),
     **dict.fromkeys(("matrix_inverse_pth_root", "nnls", "power_iteration"), _ALGEBRA),
+    "InjectHyperparamsState": "an older state: use `InjectStatefulHyperparamsState`",
     "assignment": "an assignment solver: use `optax.assignment`",
     "experimental": "experiments of Optax's: use `optax.experimental`",
     "microbatch": "a transformation of functions: use `optax.microbatching.microbatch`",

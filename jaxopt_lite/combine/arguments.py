@@ -1,0 +1,186 @@
+"""Which arguments of a factory are numbers, which schedules, and which are neither."""
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lite.core.hyperparameters import Schedule
+from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.value import is_array
+from jaxopt_lite.schedules.stateful import WrappedSchedule
+
+Given = tuple[tuple[str, Any], ...]
+"""Arguments by name."""
+
+
+class Sorted(NamedTuple):
+    """The arguments of a call: numbers, schedules, and what stays as it is."""
+
+    numbers: Given
+    schedules: Given
+    static: Given
+
+
+def bind(
+    factory: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """All arguments of a call by name, with the defaults.
+
+    Raises:
+        TypeError: if the factory does not take them.
+    """
+    signature = inspect.signature(factory)
+    rest = _rest(signature)
+    known = [name for name in signature.parameters if name != rest]
+    if rest is None:
+        refuse_unknown(factory, known, kwargs)
+    bound = signature.bind(*args, **kwargs)
+    bound.apply_defaults()
+    given = dict(bound.arguments)
+    return {**given, **given.pop(rest)} if rest else given
+
+
+def call(factory: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Calls a factory with all its arguments by name."""
+    signature = inspect.signature(factory)
+    rest = _rest(signature)
+    arguments = {k: given[k] for k in signature.parameters if k != rest}
+    if rest:
+        arguments[rest] = {k: x for k, x in given.items() if k not in arguments}
+    bound = inspect.BoundArguments(signature, arguments)
+    return factory(*bound.args, **bound.kwargs)
+
+
+def _rest(signature: inspect.Signature) -> str | None:
+    """The parameter that takes keywords of other names, if there is one."""
+    parameters = signature.parameters.values()
+    return next((p.name for p in parameters if p.kind is p.VAR_KEYWORD), None)
+
+
+def refuse_unknown(
+    factory: Callable[..., Any], known: Iterable[str], names: Iterable[str]
+) -> None:
+    """Refuses names that a factory has no argument for.
+
+    Raises:
+        TypeError: naming each, and the nearest that there is.
+    """
+    known = list(known)
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        hints = [f"{name!r}{_nearest(name, known)}" for name in unknown]
+        raise TypeError(
+            f"inject_hyperparams: {_name(factory)} has no argument "
+            f"{', '.join(hints)}. Expected names among {', '.join(known) or 'none'}."
+        )
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def _name(factory: Callable[..., Any]) -> str:
+    return getattr(factory, "__name__", repr(factory))
+
+
+def sort(
+    factory: Callable[..., Any], given: Mapping[str, Any], static: frozenset[str]
+) -> Sorted:
+    """Sorts arguments into numbers, schedules and the rest.
+
+    What is annotated as a number is one; without an annotation, a floating-point
+    default or value shows it. Whole numbers are numbers only where they are annotated
+    so: elsewhere they count, such as axes and steps.
+    """
+    parameters = _signature(factory).parameters
+    numbers, schedules, rest = {}, {}, {}
+    for name, x in given.items():
+        parameter = parameters.get(name)
+        if name in static or x is None or isinstance(x, bool | str | ByPath | tuple):
+            rest[name] = x
+        elif _is_stateful(x):
+            schedules[name] = x
+        elif _is_number(x, _is_annotated(parameter)):
+            numbers[name] = x
+        elif _is_schedule(x, parameter):
+            schedules[name] = WrappedSchedule(x)
+        else:
+            rest[name] = x
+    return Sorted(*(tuple(group.items()) for group in (numbers, schedules, rest)))
+
+
+def _signature(factory: Callable[..., Any]) -> inspect.Signature:
+    """The signature, its annotations evaluated where that is possible."""
+    try:
+        return inspect.signature(factory, eval_str=True)
+    except (NameError, SyntaxError, TypeError):
+        return inspect.signature(factory)
+
+
+def _is_annotated(parameter: inspect.Parameter | None) -> bool:
+    """Whether an argument is declared to be a number."""
+    if parameter is None:
+        return False
+    return float in _members(parameter.annotation) or type(parameter.default) is float
+
+
+def _members(annotation: Any) -> list[Any]:
+    """The types that an annotation allows."""
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return [m for part in typing.get_args(annotation) for m in _members(part)]
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _members(typing.get_args(annotation)[0])
+    return [annotation]
+
+
+def _is_number(x: Any, is_declared: bool) -> bool:
+    """Whether a value is a number that may change."""
+    if not isinstance(x, int | float | np.generic | np.ndarray) and not is_array(x):
+        return False
+    dtype = jnp.result_type(x)
+    if is_declared:
+        return jnp.issubdtype(dtype, jnp.number)
+    return jnp.issubdtype(dtype, jnp.floating)
+
+
+def _is_schedule(x: Any, parameter: inspect.Parameter | None) -> bool:
+    """Whether a value is a schedule, where its argument may be one."""
+    if not callable(x) or (not isinstance(x, Schedule) and not _is_bare(x)):
+        return False
+    if _is_annotated(parameter):
+        return True
+    if parameter is not None and parameter.annotation is not parameter.empty:
+        return False
+    return _gives_a_number(x)
+
+
+def _is_bare(x: Any) -> bool:
+    """Whether a callable is no tree, as a module of parameters is."""
+    return jax.tree_util.all_leaves([x]) and not isinstance(x, type)
+
+
+def _gives_a_number(function: Callable[..., Any]) -> bool:
+    """Whether a function makes one number of a count; it is asked abstractly."""
+    try:
+        made = jax.eval_shape(function, jax.ShapeDtypeStruct((), jnp.int32))
+    except Exception:  # What a function of something else raises cannot be known.
+        return False
+    return (
+        isinstance(made, jax.ShapeDtypeStruct)
+        and made.shape == ()
+        and jnp.issubdtype(made.dtype, jnp.floating)
+    )
+
+
+def _is_stateful(x: Any) -> bool:
+    """Whether a value is a schedule with a state of its own."""
+    methods = (getattr(x, name, None) for name in ("init", "update", "__call__"))
+    return not isinstance(x, type) and all(map(callable, methods))

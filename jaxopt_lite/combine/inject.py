@@ -1,0 +1,185 @@
+"""Numbers of an optimizer that are kept in its state, where they can be changed."""
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lite.combine.arguments import Given, bind, call, refuse_unknown, sort
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.numerics import saturating_increment
+from jaxopt_lite.core.storage import keep
+from jaxopt_lite.core.transformation import (
+    GradientTransformation,
+    as_transformation,
+    select,
+)
+from jaxopt_lite.core.types import Count, DTypeLike, Params, State, Updates
+from jaxopt_lite.core.value import short_repr
+
+
+class InjectStatefulHyperparamsState(NamedTuple):
+    """The step count, the numbers in force, their schedules' states, the inner's."""
+
+    count: Count  # type: ignore[assignment]
+    hyperparams: dict[str, jax.Array]
+    hyperparams_states: dict[str, State]
+    inner_state: State
+
+
+class InjectHyperparams(GradientTransformation):
+    """What a factory makes of the numbers that stand in the state."""
+
+    inner_factory: Callable[..., Any]
+    numbers: Given
+    schedules: Given
+    static: Given
+    dtype: Any
+
+    def init(self, params: Params) -> State:
+        states = {name: x.init() for name, x in self.schedules}
+        numbers = {name: self._number(name, x) for name, x in self.numbers}
+        hyperparams = {**numbers, **self._scheduled(states, {})}
+        # A state shares no memory with what made it.
+        hyperparams = jax.tree.map(functools.partial(jnp.array, copy=True), hyperparams)
+        return InjectStatefulHyperparamsState(
+            jnp.zeros((), jnp.int32),
+            hyperparams,
+            states,
+            self.at(hyperparams).init(params),
+        )
+
+    def update(
+        self,
+        updates: Updates,
+        state: State,
+        params: Params | None = None,
+        **extra: Any,
+    ) -> tuple[Updates, State]:
+        checks.named_tuple("inject_hyperparams", state, InjectStatefulHyperparamsState)
+        own = {name: x for name, x in extra.items() if name != "commit"}
+        states = state.hyperparams_states
+        held = {k: self._number(k, x) for k, x in state.hyperparams.items()}
+        hyperparams = held | self._scheduled(states, own)
+        updates, inner = self.at(hyperparams).update(
+            updates, state.inner_state, params, **extra
+        )
+        following = {name: x.update(states[name], **own) for name, x in self.schedules}
+        count, kept, states = select(
+            extra.get("commit"),
+            (saturating_increment(state.count), hyperparams, following),
+            (state.count, held, states),
+        )
+        return updates, InjectStatefulHyperparamsState(count, kept, states, inner)
+
+    def at(self, hyperparams: Mapping[str, Any]) -> GradientTransformation:
+        """The transformation that the factory makes of these numbers."""
+        names = [name for name, _ in (*self.numbers, *self.schedules)]
+        if set(hyperparams) != set(names):
+            raise ValueError(
+                f"inject_hyperparams: state.hyperparams holds "
+                f"{', '.join(sorted(hyperparams)) or 'nothing'}; expected "
+                f"{', '.join(sorted(names)) or 'nothing'}. Change a number under the "
+                f"name of the argument."
+            )
+        made = call(self.inner_factory, dict(self.static) | dict(hyperparams))
+        return as_transformation(made, "inject_hyperparams: what inner_factory made")
+
+    def _scheduled(
+        self, states: Mapping[str, State], extra: dict[str, Any]
+    ) -> dict[str, jax.Array]:
+        """The numbers that schedules have in force."""
+        return {
+            name: self._number(name, schedule(states[name], **extra))
+            for name, schedule in self.schedules
+        }
+
+    def _number(self, name: str, x: Any) -> jax.Array:
+        """A number in the dtype that it is kept in, whatever stood in its place."""
+        x = jnp.asarray(x, self.dtype or jax.dtypes.canonicalize_dtype(float))
+        if x.shape:
+            raise ValueError(
+                f"inject_hyperparams: {name} is {checks.describe(x)}; expected one "
+                f"number. To sweep over many, use jax.vmap over the optimizer."
+            )
+        return x
+
+    def __repr__(self) -> str:
+        given = (*self.numbers, *self.schedules, *self.static)
+        shown = ", ".join(f"{name}={short_repr(x)}" for name, x in given)
+        return f"inject_hyperparams({short_repr(self.inner_factory)})({shown})"
+
+
+def inject_hyperparams(
+    inner_factory: Callable[..., Any],
+    static_args: str | Iterable[str] = (),
+    hyperparam_dtype: DTypeLike | None = None,
+) -> Callable[..., GradientTransformation]:
+    """Keeps the numbers of an optimizer in its state, where they can be changed.
+
+        tx = inject_hyperparams(adamw)(learning_rate=1e-3)
+        state = tx.init(params)
+        state.hyperparams["learning_rate"] = jnp.asarray(1e-4)
+
+    The numbers are arrays of the state, so changing one traces nothing anew, also where
+    `tx` is static as in Flax; `set_hyperparams` changes them without changing the state
+    in place. A Python number assigned in place takes effect as well; the next call of
+    a jitted function then traces once more, since its type is another.
+
+    Args:
+        inner_factory: a function that makes a transformation, ours or Optax's.
+        static_args: the names of arguments to leave as they are.
+        hyperparam_dtype: dtype of the numbers; by default float32, or float64 under
+            `jax_enable_x64`, whatever the dtype of the parameters.
+
+    Returns:
+        A function of the factory's arguments that makes a transformation with
+        `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states,
+        inner_state)`. In `hyperparams` stands every argument that is a number, a
+        default too; a schedule is a number there that follows its steps, and whatever
+        is assigned to it is overwritten. Whole numbers, flags, masks, tuples, `by_path`
+        and functions are left as they are.
+
+    What is annotated as a number (`float` among its types) or has a floating-point
+    default is one, and a function in its place a schedule. Without an annotation the
+    value tells: a floating-point number is a number, a function that makes one of a
+    step count a schedule.
+
+    Raises:
+        TypeError: if `inner_factory` is no function, makes no transformation, or has no
+            argument of a name; the nearest is named.
+        ValueError: if a number is an array of several; from `update`, if the names in
+            `hyperparams` are others.
+
+    In Optax the numbers take the dtype of the parameters (in bfloat16 0.999 is 1, and
+    Adam's first step nan), whole numbers are traced, and any function is taken for a
+    schedule, so that a mask is called with the step count.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.inject_hyperparams(jl.sgd)(0.5, momentum=0.9)
+        >>> params = jnp.zeros(1)
+        >>> state = tx.init(params)
+        >>> state.hyperparams["learning_rate"] = jnp.array(2.0)
+        >>> tx.update(jnp.ones(1), state, params)[0]
+        Array([-2.], dtype=float32)
+    """
+    if not callable(inner_factory):
+        raise TypeError(
+            f"inject_hyperparams: inner_factory is {inner_factory!r}; expected a "
+            f"function that makes a transformation, such as `adamw`."
+        )
+    names = frozenset([static_args] if isinstance(static_args, str) else static_args)
+    dtype = dict(keep(hyperparam_dtype=hyperparam_dtype).dtypes).get("hyperparam_dtype")
+
+    @functools.wraps(inner_factory)
+    def make(*args: Any, **kwargs: Any) -> GradientTransformation:
+        given = bind(inner_factory, args, kwargs)
+        refuse_unknown(inner_factory, given, names)
+        return InjectHyperparams(
+            inner_factory, *sort(inner_factory, given, names), dtype
+        )
+
+    return make
