@@ -116,6 +116,25 @@ def _uphill(lib: ModuleType) -> str:
     return f"{_step(lib.sgd(-1.0), jnp.float32(1)):.1f}"
 
 
+def _injected_in_bfloat16(lib: ModuleType) -> str:
+    p = jnp.ones(1, jnp.bfloat16)
+    return f"{_step(lib.inject_hyperparams(lib.adam)(0.5), p, p)[0]:.1f}"
+
+
+def _injected_mask(lib: ModuleType) -> float:
+    p = {"w": jnp.ones(())}
+    tx = lib.inject_hyperparams(lib.adamw)(
+        0.5, mask=lambda params: {"w": params["w"].ndim > 0}
+    )
+    return float(_step(tx, p, p)["w"])
+
+
+def _injected_whole_number(lib: ModuleType) -> int:
+    tx = lib.inject_hyperparams(lib.lbfgs)(0.5, linesearch=None)
+    p = jnp.ones(2)
+    return jax.jit(tx.update)(p, tx.init(p), p)[0].shape[0]
+
+
 def _diverging_mean(lib: ModuleType) -> str:
     return f"{_step(lib.ema(1.5, debias=False), jnp.float32(1)):.1f}"
 
@@ -797,6 +816,27 @@ DIFFERENCES = (
         "1.0",
         "TypeError",
         "the parameter stays as it is",
+    ),
+    Difference(
+        "first update of inject_hyperparams(adam)(0.5) for bfloat16 parameters",
+        _injected_in_bfloat16,
+        "-0.5",
+        "nan",
+        "numbers in the state are float32; in bfloat16, b2=0.999 is 1",
+    ),
+    Difference(
+        "inject_hyperparams(adamw)(0.5, mask=a function of the parameters)",
+        _injected_mask,
+        "-0.5",
+        "TypeError",
+        "it is no schedule, so it is not called with the step count",
+    ),
+    Difference(
+        "inject_hyperparams(lbfgs) under jit",
+        _injected_whole_number,
+        "2",
+        "TracerBoolConversionError",
+        "whole numbers, such as memory_size, stay as they are",
     ),
     Difference(
         "negative learning rate",

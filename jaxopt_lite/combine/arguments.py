@@ -44,7 +44,7 @@ def bind(
     bound = signature.bind(*args, **kwargs)
     bound.apply_defaults()
     given = dict(bound.arguments)
-    return {**given, **given.pop(rest)} if rest else given
+    return given.pop(rest) | given if rest else given
 
 
 def call(factory: Callable[..., Any], given: Mapping[str, Any]) -> Any:

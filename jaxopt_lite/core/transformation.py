@@ -32,7 +32,7 @@ class GradientTransformation(Value):
     Flax keeps `tx` static, in linen's `TrainState` and in `nnx.Optimizer`: give it
     Python numbers and schedules there. Another array there makes linen trace anew, and
     nnx refuses any; what must change without a trace goes into the state, by
-    `optax.inject_hyperparams(adamw)(learning_rate=...)`.
+    `inject_hyperparams(adamw)(learning_rate=...)`.
 
     Example:
         >>> import jax.numpy as jnp

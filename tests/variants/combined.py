@@ -126,6 +126,12 @@ COMBINED = {
         lambda jl: jl.sgd(jl.by_path({"*bias*": jnp.float32(0.1), "*": falling})),
         unlike_optax=OURS,
     ),
+    "inject_hyperparams": Combined(
+        lambda lib: lib.chain(
+            lib.clip_by_global_norm(1.0),
+            lib.inject_hyperparams(lib.adamw)(0.1, b1=rising, weight_decay=falling),
+        )
+    ),
     "array in a schedule": Combined(
         lambda jl: jl.adam(
             jl.warmup_cosine_decay_schedule(0.0, jnp.float32(0.1), 2, 10)
