@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -76,7 +77,8 @@ def test_a_surplus_gradient_without_parameters():
     tx = jl.trace(0.9)
     g = {**PARAMS, "extra": jnp.ones(1)}
     assert message(ValueError, tx.update, g, tx.init(PARAMS)) == (
-        "Trace: the tree of state.trace does not match: 2 leaves found, 3 expected.\n"
+        "Trace: the trees of state.trace and of the gradients do not match: they have "
+        "2 leaves and 3.\n"
         "  'extra': missing in state.trace\n"
         "Expected the same paths: pass gradients, state and parameters of one model."
     )
@@ -103,6 +105,69 @@ def test_a_gradient_for_which_there_is_no_state(absent):
         assert "  'dense/bias': " in text
 
 
+@pytest.mark.parametrize(
+    "tx", [jl.sgd(0.1), TX, jl.sm3(0.1)], ids=["sgd", "adam", "sm3"]
+)
+def test_what_has_neither_gradient_nor_state_takes_no_part(tx):
+    g = dense(bias=None)
+    filtered = tx.init(g)
+    updates, state = tx.update(g, filtered, PARAMS)
+    assert updates["dense"]["bias"] is None
+    assert jax.tree.structure(state) == jax.tree.structure(filtered)
+    assert updates["dense"]["kernel"].shape == PARAMS["dense"]["kernel"].shape
+
+
+def test_a_state_of_another_optimizer_is_refused_where_none_is_kept():
+    for tx in (jl.sgd(0.1), jl.scale(1.0), jl.chain(jl.identity(), jl.identity())):
+        with pytest.raises(TypeError, match=r"the state is a.*; expected"):
+            tx.update(PARAMS, jl.adam(0.1).init(PARAMS), PARAMS)
+
+
+def test_a_tuple_is_no_state_with_a_count():
+    tx = jl.scale_by_schedule(lambda count: 0.1)
+    for state in ((), jl.EmptyState()):
+        with pytest.raises(TypeError, match=r"expected ScaleByScheduleState\(count\)"):
+            tx.update(PARAMS, state, PARAMS)
+
+
+def test_arguments_in_the_wrong_order():
+    assert message(TypeError, TX.update, PARAMS, PARAMS, STATE).startswith(
+        "chain: the state is a dict; expected a tuple of 3, one for each member. "
+        "Call update(updates, state, params) with the state"
+    )
+
+
+@pytest.mark.parametrize("value", [jnp.ones(2), None, "a", True], ids=str)
+@pytest.mark.parametrize("tx", [jl.polyak_sgd(), jl.momo(), jl.reduce_on_plateau()])
+def test_a_loss_that_is_no_number(tx, value):
+    with pytest.raises(ValueError, match=r"value is .*; expected the loss, one number"):
+        tx.update(PARAMS, tx.init(PARAMS), PARAMS, value=value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda mask: jl.masked(jl.sgd(0.1), mask),
+        jl.freeze,
+        lambda labels: jl.partition({True: jl.sgd(0.1), False: jl.sgd(0.2)}, labels),
+    ],
+    ids=["masked", "freeze", "partition"],
+)
+def test_a_value_for_no_parameter(build):
+    tree = {"dense": True, "dnse": {"bias": False}, "x": True}
+    text = message(ValueError, build(tree).init, PARAMS)
+    assert "has 2 values too many.\n  'dnse/bias': no parameter\n  'x': no" in text
+    assert "found parameters at 'dense/bias', 'dense/kernel'" in text
+
+
+def test_an_error_inside_a_rule_names_the_parameter():
+    tx = jl.adafactor(0.1)
+    state = tx.init({"dense": {**PARAMS["dense"], "bias": jnp.ones(5)}})
+    with pytest.raises(TypeError) as caught:
+        tx.update(PARAMS, state, PARAMS)
+    assert "This was at 'dense/bias'." in caught.value.__notes__
+
+
 def test_a_bare_array_has_no_path():
     tx = jl.adam(0.1)
     p = jnp.ones(2)
@@ -112,12 +177,13 @@ def test_a_bare_array_has_no_path():
 
 def test_the_state_of_another_transformation():
     assert message(TypeError, jl.trace(0.9).update, PARAMS, jl.EmptyState()) == (
-        "Trace: the state is a EmptyState; expected TraceState(trace). Pass the state "
+        "Trace: the state is an EmptyState; expected TraceState(trace). Pass the state "
         "that `init` or the last `update` of this transformation returned."
     )
     assert message(TypeError, TX.update, PARAMS, STATE[:2], PARAMS) == (
-        "chain: the state holds 2 states; expected a tuple of 3, one for each member. "
-        "Pass the state that `init` or the last `update` of this chain returned."
+        "chain: the state is a tuple of 2; expected a tuple of 3, one for each member. "
+        "Call update(updates, state, params) with the state that `init` or the last "
+        "`update` of this chain returned."
     )
     named = jl.named_chain(("clip", jl.clip(1.0)))
     assert message(TypeError, named.update, PARAMS, {"klip": ()}) == (

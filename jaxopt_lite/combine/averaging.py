@@ -32,7 +32,7 @@ class ParamEmaState(NamedTuple):
     def eval_params(self, params: Params) -> Params:
         """The average, and the parameters of which none is kept."""
         p = Flat(params)
-        means = checks.align("eval_params", p, "state.ema", self.ema)
+        means = checks.align("eval_params", p, "state.ema", self.ema, "the parameters")
         checks.shapes("eval_params", "state.ema", means, "parameter", p)
         return p.rebuild(
             x if is_end(x) or is_end(mean) else mean.astype(jnp.result_type(x))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from jaxopt_lite.combine.masking import Freeze, fill_frozen, hide
-from jaxopt_lite.core import lift
+from jaxopt_lite.core import checks, lift
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
@@ -61,11 +61,14 @@ class Chain(GradientTransformation):
 
     def _members(self, state: State) -> Sequence[State]:
         if not isinstance(state, tuple | list) or len(state) != len(self.transforms):
-            found = f"{len(state)}" if isinstance(state, tuple | list) else "no tuple"
+            found = checks.article(type(state).__name__)
+            if isinstance(state, tuple | list):
+                found = f"a tuple of {len(state)}"
             raise TypeError(
-                f"chain: the state holds {found} states; expected a tuple of "
-                f"{len(self.transforms)}, one for each member. Pass the state that "
-                f"`init` or the last `update` of this chain returned."
+                f"chain: the state is {found}; expected a tuple of "
+                f"{len(self.transforms)}, one for each member. Call update(updates, "
+                f"state, params) with the state that `init` or the last `update` of "
+                f"this chain returned."
             )
         return state
 

@@ -81,8 +81,8 @@ class Lookahead(GradientTransformation):
     ) -> tuple[Updates, Updates]:
         """The updates of the fast and of the slow parameters."""
         fast = Flat(pair.fast)
-        slow = checks.align("lookahead", fast, "params.slow", pair.slow)
-        u = checks.align("lookahead", fast, "the updates", updates)
+        slow = checks.align("lookahead", fast, "params.slow", pair.slow, "params.fast")
+        u = checks.align("lookahead", fast, "the updates", updates, "params.fast")
         checks.shapes("lookahead", "params.slow", slow, "params.fast", fast)
         moves = [
             (x, x)

@@ -69,7 +69,7 @@ class Masked(GradientTransformation):
         chosen = self._chosen(whole)
         if self.mask_compatible_extra_args:
             extra = mask_extra(chosen, whole, extra)
-        g = checks.align("masked", whole, "the updates", updates)
+        g = checks.align("masked", whole, "the updates", updates, "the parameters")
         p = None if params is None else only(chosen, whole)
         held = _inner_state(state)
         inner, new = self.inner.update(only(chosen, g), held, p, **extra)

@@ -54,7 +54,7 @@ class Partition(GradientTransformation):
             )
         whole = Flat(updates if params is None else params)
         labels = self._labels(whole)
-        g = checks.align("partition", whole, "the updates", updates)
+        g = checks.align("partition", whole, "the updates", updates, "the parameters")
         out = list(g.leaves)
         states = {}
         for name, tx in zip(self.names, self.transforms, strict=True):

@@ -220,7 +220,7 @@ def _copy(x: Any) -> Any:
 def _where(condition: jax.Array, params: Params, cache: Params) -> Params:
     """The parameters where the condition holds, else those of the cache."""
     p = Flat(params)
-    held = checks.align("sam", p, "state.cache", cache)
+    held = checks.align("sam", p, "state.cache", cache, "the parameters")
     checks.shapes("sam", "state.cache", held, "parameter", p)
     return p.rebuild(
         x if is_end(x) else jnp.where(condition, x, y)

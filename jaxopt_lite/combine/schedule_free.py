@@ -39,7 +39,7 @@ class ScheduleFreeState(NamedTuple):
     def eval_params(self, params: Params) -> Params:
         """The average of all `z`, out of the last and the trained parameters."""
         p = Flat(params)
-        z = checks.align("eval_params", p, "state.z", self.z)
+        z = checks.align("eval_params", p, "state.z", self.z, "the parameters")
         checks.shapes("eval_params", "state.z", z, "parameter", p)
         away = 1 / self.b1 - 1
 

@@ -4,10 +4,18 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.core.trees import Branches, Flat, is_end, is_masked, parent
+from jaxopt_lite.core.trees import (
+    Branches,
+    Flat,
+    Reordered,
+    is_end,
+    is_masked,
+    parent,
+)
 from jaxopt_lite.core.types import PyTree
 
 Problem = tuple[str, str]
@@ -25,6 +33,12 @@ def fail(
 def quote(path: str) -> str:
     """A path as errors show it; the path of a bare array is empty."""
     return repr(path) if path else "the parameter"
+
+
+def listed(paths: Sequence[str]) -> str:
+    """Some paths in one line: all, if they are few."""
+    shown = ", ".join(map(quote, paths[:8])) or "no path"
+    return f"{shown} and {len(paths) - 8} more" if len(paths) > 8 else shown
 
 
 def distinct(where: str, paths: Sequence[str]) -> None:
@@ -51,12 +65,16 @@ def describe(x: Any) -> str:
     if is_masked(x):
         return "masked"
     if not hasattr(x, "shape") or not hasattr(x, "dtype"):
-        return f"{x!r}, a {type(x).__name__}"
+        return f"{x!r}, {article(type(x).__name__)}"
     return f"{x.dtype}[{','.join(map(str, x.shape))}]"
 
 
-def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
+def align(
+    where: str, reference: Flat, what: str, tree: PyTree, beside: str = "the gradients"
+) -> Flat:
     """A tree taken apart in the order of `reference`, matched by path.
+
+    A masked position stands for every leaf below it. `beside` names the reference.
 
     Raises:
         ValueError: if one has a leaf that the other has not; all are named.
@@ -65,9 +83,10 @@ def align(where: str, reference: Flat, what: str, tree: PyTree) -> Flat:
     if flat.layout == reference.layout:
         return flat
     distinct(where, reference.paths)
-    if sorted(flat.paths) != sorted(reference.paths):
-        _raise_mismatch(where, what, flat.paths, reference.paths)
-    return flat.reordered(reference.paths)
+    order = flat.order(reference.paths)
+    if order is None:
+        _raise_mismatch(where, what, flat.paths, beside, reference.paths)
+    return Reordered(flat, reference.paths, order)
 
 
 def branches(where: str, reference: Flat, what: str, tree: PyTree) -> Branches:
@@ -99,9 +118,12 @@ def named_tuple(where: str, state: Any, expected: type[Any]) -> None:
     Raises:
         TypeError: saying what was found.
     """
-    if not all(hasattr(state, name) for name in expected._fields):
+    # Every tuple has methods called `count` and `index`.
+    known = getattr(state, "_fields", ()) if isinstance(state, tuple) else dir(state)
+    is_other = not set(expected._fields) <= set(known)
+    if is_other or (not expected._fields and jax.tree.leaves(state)):
         raise TypeError(
-            f"{where}: the state is a {type(state).__name__}; expected "
+            f"{where}: the state is {article(type(state).__name__)}; expected "
             f"{expected.__name__}({', '.join(expected._fields)}). Pass the state that "
             f"`init` or the last `update` of this transformation returned."
         )
@@ -128,8 +150,8 @@ def shapes(where: str, what: str, found: Flat, expected: str, reference: Flat) -
         )
 
 
-def presence(where: str, g: Flat, p: Flat, seen: Sequence[bool]) -> None:
-    """Refuses a parameter that is seen and has no gradient, and the reverse.
+def presence(where: str, g: Flat, p: Flat, trained: Sequence[bool]) -> None:
+    """Refuses a parameter that is trained and has no gradient, and the reverse.
 
     Raises:
         ValueError: naming every such leaf.
@@ -137,15 +159,15 @@ def presence(where: str, g: Flat, p: Flat, seen: Sequence[bool]) -> None:
     problems = [
         (g.paths[i], f"gradient {describe(x)}, parameter {describe(y)}")
         for i, (x, y) in enumerate(zip(g.leaves, p.leaves, strict=True))
-        if (is_end(x) and seen[i]) or (y is None and not is_end(x))
+        if (is_end(x) and not is_end(y) and trained[i]) or (y is None and not is_end(x))
     ]
     if problems:
         fail(
             f"{where}: {plural(len(problems), 'leaf has', 'leaves have')} a gradient "
             f"without a parameter, or a parameter without a gradient.",
             problems,
-            "Expected an array in both or None in both: freeze a parameter that gets "
-            "no gradient with `partition` and `set_to_zero`.",
+            "Expected an array in both or None in both: `freeze` a parameter that gets "
+            "no gradient, or filter it out for `init` as for the gradients.",
             ValueError,
         )
 
@@ -201,18 +223,23 @@ def _is_inexact(x: Any) -> bool:
 
 
 def _raise_mismatch(
-    where: str, what: str, found: Sequence[str], expected: Sequence[str]
+    where: str, what: str, found: Sequence[str], beside: str, expected: Sequence[str]
 ) -> NoReturn:
     """Says which paths one tree has and the other has not."""
     missing = [(path, f"missing in {what}") for path in expected if path not in found]
     surplus = [(path, f"only in {what}") for path in found if path not in expected]
     fail(
-        f"{where}: the tree of {what} does not match: "
-        f"{len(found)} leaves found, {len(expected)} expected.",
+        f"{where}: the trees of {what} and of {beside} do not match: they have "
+        f"{plural(len(found), 'leaf', 'leaves')} and {len(expected)}.",
         missing + surplus,
         "Expected the same paths: pass gradients, state and parameters of one model.",
         ValueError,
     )
+
+
+def article(name: str) -> str:
+    """`a dict`, `an int`."""
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def plural(n: int, one: str, many: str) -> str:

@@ -8,6 +8,7 @@ goes through the whole run at once, in the program that `kernel` compiles for it
 import functools
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from operator import and_
 from typing import Any
 
 import jax
@@ -28,8 +29,8 @@ from jaxopt_lite.core.rule import (
 )
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import select
-from jaxopt_lite.core.trees import Flat
-from jaxopt_lite.core.types import EXACT, PER_AXIS, Params, State, Updates
+from jaxopt_lite.core.trees import Flat, is_end
+from jaxopt_lite.core.types import EXACT, PER_AXIS, Kind, Params, State, Updates
 
 
 def run(
@@ -66,7 +67,12 @@ def run(
         at = [stage.count for stage in active]
         rows = [stage.rows[i] for stage in active]
         shared = [stage.shared for stage in active]
-        u, new = step(numbers, at, x, y, rows, commit, shared, _at_leaf(named, i))
+        keys = _at_leaf(named, i)
+        try:
+            u, new = step(numbers, at, x, y, rows, commit, shared, keys)
+        except (TypeError, ValueError) as error:
+            error.add_note(f"This was at {checks.quote(g.paths[i])}.")
+            raise
         emitted.append(u)
         for stage, row in zip(active, new, strict=True):
             stage.rows[i] = row
@@ -129,11 +135,14 @@ def _take_apart(
     g = Flat(updates)
     p = None if params is None else checks.align(name, g, "params", params)
     view = p or g
-    seen_by = [link.sees(view) for link in links]
+    # Without a gradient a leaf takes no part, if no state was made for it either.
+    is_given = [not is_end(x) for x in g.leaves]
+    seen_by = [list(map(and_, link.sees(view), is_given)) for link in links]
     seen = [any(by_each) for by_each in zip(*seen_by, strict=True)]
     checks.inexact(name, "gradient", g, seen)
     if p is not None:
-        checks.presence(name, g, p, seen)
+        trained = seen if all(is_given) else _kept(links, states, p)
+        checks.presence(name, g, p, trained)
         checks.shapes(name, "gradient", g, "parameter", p)
         checks.inexact(name, "parameter", p, seen)
     elif needy := [link.name for link in links if link.rule.reads_params]:
@@ -150,17 +159,35 @@ def _take_apart(
     return stages, g, [None] * len(g.leaves) if p is None else p.leaves
 
 
-def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Any:
+def _kept(links: Sequence[Link], states: Sequence[State], p: Flat) -> list[bool]:
+    """Whether some slot is kept for each leaf."""
+    kept = [False for _ in p.leaves]
+    for link, state in zip(links, states, strict=True):
+        parts = unpack(link.rule, state)
+        for slot in link.rule.Slots._fields:
+            column = _aligned(link, slot, parts[slot], p)
+            kept = [
+                k or not is_end(x) for k, x in zip(kept, column.leaves, strict=True)
+            ]
+    return kept
+
+
+def _aligned(link: Link, slot: str, tree: Any, p: Flat) -> Any:
     """A slot's tree in the order of the parameters."""
-    kind = slot_kinds(link.rule.Slots)[slot]
-    what = f"state.{slot}"
-    if kind is PER_AXIS:
-        column: Any = checks.branches(link.name, p, what, tree)
-    else:
-        column = checks.align(link.name, p, what, tree)
+    align = checks.branches if _kind(link, slot) is PER_AXIS else checks.align
+    return align(link.name, p, f"state.{slot}", tree)
+
+
+def _kind(link: Link, slot: str) -> Kind:
+    return slot_kinds(link.rule.Slots)[slot]
+
+
+def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Any:
+    """A slot's tree in the order of the parameters, checked."""
+    column = _aligned(link, slot, tree, p)
     checks.kept(link.name, slot, column, p, seen)
-    if kind not in (EXACT, PER_AXIS):
-        checks.shapes(link.name, what, column, "gradient", p)
+    if _kind(link, slot) not in (EXACT, PER_AXIS):
+        checks.shapes(link.name, f"state.{slot}", column, "gradient", p)
     return column
 
 
@@ -183,12 +210,23 @@ def _named(links: Sequence[Link], extra: Mapping[str, Any], g: Flat) -> dict[str
                 f"keyword. Call update(updates, state, params, {name}=...)."
             )
     named = {name: extra[name] for _, name in demanded if name in extra}
+    if "value" in named:
+        _check_value(next(r for r, name in demanded if name == "value"), named["value"])
     for link in links:
         for name in link.rule.trees:
             if name in extra:
                 named[name] = checks.align(link.name, g, name, extra[name])
                 checks.shapes(link.name, name, named[name], "gradient", g)
     return named
+
+
+def _check_value(rule: str, value: Any) -> None:
+    """Refuses a loss that is no number."""
+    dtype = getattr(value, "dtype", np.dtype(type(value)))
+    if np.ndim(value) or not jnp.issubdtype(dtype, jnp.number):
+        raise ValueError(
+            f"{rule}: value is {checks.describe(value)}; expected the loss, one number."
+        )
 
 
 def _at_leaf(named: Mapping[str, Any], i: int) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import jax
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.trees import Flat, is_end
+from jaxopt_lite.core.trees import Flat, is_end, upwards
 from jaxopt_lite.core.value import Value
 
 
@@ -32,9 +32,11 @@ class ByTree(Value):
         """The value of every leaf: that of its own path, or of a subtree it is in.
 
         Raises:
-            ValueError: if a parameter has none; all such paths are named.
+            ValueError: if a parameter has none, or a value no parameter; all such
+                paths are named.
         """
         known = dict(zip(self.paths, self.values, strict=True))
+        self._refuse_surplus(where, flat)
         found = [_lookup(known, path) for path in flat.paths]
         uncovered = [
             (path, "not covered")
@@ -47,10 +49,24 @@ class ByTree(Value):
                 f"{len(uncovered)} of {len(flat.leaves)} parameters.",
                 uncovered,
                 f"Expected a value at each of them or above; found values at "
-                f"{', '.join(map(checks.quote, self.paths)) or 'no path'}.",
+                f"{checks.listed(self.paths)}.",
                 ValueError,
             )
         return found
+
+    def _refuse_surplus(self, where: str, flat: Flat) -> None:
+        """Refuses values at paths where no parameter is, as of a name misspelt."""
+        there = {above for path in flat.paths for above in upwards(path)}
+        surplus = [(path, "no parameter") for path in self.paths if path not in there]
+        if surplus and flat.paths:
+            checks.fail(
+                f"{where}: a mask or tree of labels has "
+                f"{checks.plural(len(surplus), 'value', 'values')} too many.",
+                surplus,
+                f"Expected values at parameters or above; found parameters at "
+                f"{checks.listed(flat.paths)}.",
+                ValueError,
+            )
 
 
 class ByFunction(Value):
@@ -74,13 +90,14 @@ def flags(mask: Selector, where: str, flat: Flat) -> list[bool]:
     """
     found = mask.resolve(where, flat)
     problems = [
-        (path, f"{value!r}, a {type(value).__name__}")
+        (path, checks.describe(value))
         for path, value, leaf in zip(flat.paths, found, flat.leaves, strict=True)
         if not is_end(leaf) and not isinstance(value, bool)
     ]
     if problems:
         checks.fail(
-            f"{where}: the mask is {mask!r}.",
+            f"{where}: the mask is no flag for "
+            f"{checks.plural(len(problems), 'parameter', 'parameters')}.",
             problems,
             "Expected True or False for each parameter: write "
             "by_path({'*bias': False, '*': True}) to choose by path.",
@@ -110,13 +127,9 @@ def as_selector(given: Any) -> Selector:
 
 def _plain(x: Any) -> Any:
     """A flag that is an array as a Python one: masks are structure, never traced."""
-    return x.item() if hasattr(x, "item") else x
+    return x.item() if getattr(x, "size", None) == 1 else x
 
 
 def _lookup(known: dict[str, Any], path: str) -> Any:
     """The value of a path or of the nearest path above it."""
-    while path not in known:
-        if not path:
-            return None
-        path = path.rpartition("/")[0]
-    return known[path]
+    return next((known[p] for p in upwards(path) if p in known), None)

@@ -151,6 +151,7 @@ class Identity(GradientTransformation):
         return ()
 
     def split(self, state: State) -> tuple[State, ...]:
+        checks.named_tuple("identity", state, EmptyState)
         return ()
 
     def join(self, states: Sequence[State]) -> State:
@@ -209,7 +210,9 @@ def apply_updates(params: Params, updates: Updates) -> Params:
         {'n': None, 'w': Array([2., 2.], dtype=float32)}
     """
     flat = trees.Flat(params)
-    aligned = checks.align("apply_updates", flat, "the updates", updates)
+    aligned = checks.align(
+        "apply_updates", flat, "the updates", updates, "the parameters"
+    )
     checks.shapes("apply_updates", "update", aligned, "parameter", flat)
     return flat.rebuild(map(_add, flat.leaves, aligned.leaves))
 

@@ -7,7 +7,7 @@ their contents do not, so nothing is ever compared below a box.
 """
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import jax
@@ -73,30 +73,45 @@ class Flat:
         """The same tree with other leaves, without boxes."""
         return self.structure.unflatten(leaves)
 
-    def reordered(self, paths: list[str]) -> "Flat":
-        """The same tree with its leaves in the order of `paths`."""
-        return _Reordered(self, paths)
+    def order(self, paths: list[str]) -> list[int] | None:
+        """Which leaf stands at each of some paths; None where they do not match.
+
+        A masked position stands for every leaf below it, as in Optax's states.
+        """
+        position = {path: i for i, path in enumerate(self.paths)}
+        masked = {path for path, i in position.items() if is_masked(self.leaves[i])}
+        found = [path if path in position else _above(path, masked) for path in paths]
+        covered = {path for path in found if path is not None}
+        if None in found or position.keys() - masked - covered:
+            return None
+        return [position[path] for path in found if path is not None]
 
 
-class _Reordered(Flat):
-    """A tree whose leaves stand in the order of another's paths."""
+def _above(path: str, known: set[str]) -> str | None:
+    """The nearest path above, of those that are known."""
+    return next((p for p in upwards(parent(path)) if p in known), None)
 
-    def __init__(self, flat: Flat, paths: list[str]):
-        position = {path: i for i, path in enumerate(flat.paths)}
-        self._order = [position[path] for path in paths]
+
+class Reordered(Flat):
+    """A tree whose leaves are seen in the order of another's paths."""
+
+    def __init__(self, flat: Flat, paths: list[str], order: list[int]):
+        self._order = order
         self._original = flat
         self.tree = flat.tree
         # Two trees are alike only if their leaves stand in the same order as well.
-        self.layout = (flat.structure, tuple(self._order))
-        self.leaves = [flat.leaves[i] for i in self._order]
+        self.layout = (flat.structure, tuple(order))
+        self.leaves = [flat.leaves[i] for i in order]
+        self._paths = paths
 
-    @functools.cached_property
+    @property
     def paths(self) -> list[str]:
-        return [self._original.paths[i] for i in self._order]
+        """The paths of the other tree."""
+        return self._paths
 
     def _restored(self, leaves: Iterable[Any]) -> list[Any]:
         placed = dict(zip(self._order, leaves, strict=True))
-        return [placed[i] for i in range(len(placed))]
+        return [placed.get(i, x) for i, x in enumerate(self._original.leaves)]
 
     def rebuild(self, leaves: Iterable[Any]) -> PyTree:
         return self._original.rebuild(self._restored(leaves))
@@ -132,6 +147,14 @@ class Branches:
 def parent(path: str) -> str:
     """The path without its last component."""
     return path.rpartition("/")[0]
+
+
+def upwards(path: str) -> Iterator[str]:
+    """A path and those above it; the last is the empty path of the whole tree."""
+    while path:
+        yield path
+        path = parent(path)
+    yield path
 
 
 def unbox(x: Any) -> Any:

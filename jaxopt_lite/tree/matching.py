@@ -18,7 +18,8 @@ def rows(where: str, tree: PyTree, **others: PyTree) -> tuple[Flat, list[Any]]:
     """
     flat = Flat(tree)
     aligned = [
-        (name, checks.align(where, flat, name, other)) for name, other in others.items()
+        (name, checks.align(where, flat, name, other, "the first tree"))
+        for name, other in others.items()
     ]
     problems = [
         (path, f"{checks.describe(y)} in {name}, {checks.describe(x)} in the first")

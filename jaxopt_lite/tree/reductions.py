@@ -34,7 +34,7 @@ def vdot(tree_x: PyTree, tree_y: PyTree) -> jax.Array:
         Array(11., dtype=float32)
     """
     flat, found = rows("tree.vdot", tree_x, tree_y=tree_y)
-    other = checks.align("tree.vdot", flat, "tree_y", tree_y)
+    other = checks.align("tree.vdot", flat, "tree_y", tree_y, "tree_x")
     checks.shapes("tree.vdot", "tree_y", other, "tree_x", flat)
     products = (jnp.conj(_widened(x)) * _widened(y) for x, y in filter(None, found))
     return _total(map(jnp.sum, products))

@@ -281,3 +281,24 @@ def test_a_path_that_stands_for_two_leaves_is_refused():
 def test_transformations_of_a_partition_stand_in_a_dict():
     with pytest.raises(TypeError, match="found a list of transformations"):
         jl.partition([jl.sgd(0.1)], jl.by_path({"*": 0}))
+
+
+@pytest.mark.parametrize("name", ["masked", "partition"])
+def test_a_state_that_optax_made_with_a_prefix_goes_on(name):
+    params = {"a": {"x": jnp.ones(2), "y": jnp.ones(1)}, "b": {"z": jnp.ones(3)}}
+
+    def build(lib):
+        if name == "masked":
+            return lib.masked(lib.adam(0.1), {"a": True, "b": False})
+        parts = {"adam": lib.adam(0.1), "sgd": lib.sgd(0.1, momentum=0.9)}
+        return lib.partition(parts, {"a": "adam", "b": "sgd"})
+
+    ours, theirs = build(jl), build(optax)
+    state = held = theirs.init(params)
+    step = jax.jit(ours.update)
+    for _ in range(3):
+        u, state = step(params, state, params)
+        v, held = theirs.update(params, held, params)
+        assert_close(u, v, 1e-5)
+    # Optax's classes become ours once.
+    assert step._cache_size() == 2

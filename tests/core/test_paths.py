@@ -118,7 +118,8 @@ def test_an_idle_pattern_warns_at_init_only_with_the_nearest_path():
 def test_an_idle_pattern_warns_wherever_it_stands(build, idle):
     with pytest.warns(UserWarning, match="'\\*norm\\*'"):
         build(idle).init(PARAMS)
-    strict = jl.by_path({"*norm*": 0.0, "*": 1.0}, strict=True)
+    rules = dict(zip(idle.patterns, idle.values, strict=True))
+    strict = jl.by_path(rules, strict=True)
     with pytest.raises(ValueError, match="'\\*norm\\*'"):
         build(strict).init(PARAMS)
 

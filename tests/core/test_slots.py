@@ -102,7 +102,9 @@ def test_a_keyword_tree_is_as_wide_as_the_arithmetic():
 
 def test_a_keyword_tree_is_matched_and_checked_by_path():
     tx = jl.leafwise(AddOther())
-    with pytest.raises(ValueError, match="tree of other does not match(.|\n)*'w'"):
+    with pytest.raises(
+        ValueError, match="trees of other and of the gradients do not match(.|\n)*'w'"
+    ):
         tx.update(G, tx.init(G), other={"s": G["s"], "none": None})
     wrong = {**G, "w": jnp.ones(3)}
     with pytest.raises(ValueError, match="'w': other float32\\[3\\], gradient"):
