@@ -135,6 +135,69 @@ def _injected_whole_number(lib: ModuleType) -> int:
     return jax.jit(tx.update)(p, tx.init(p), p)[0].shape[0]
 
 
+def _gathered_after_a_step(lib: ModuleType) -> float:
+    tx = lib.MultiSteps(lib.sgd(1.0), 1)
+    return float(tx.update(jnp.float32(2), tx.init(jnp.float32(0)))[1].acc_grads)
+
+
+def _first_snapshot(lib: ModuleType) -> float:
+    return float(lib.snapshot("sum", jnp.sum).init(jnp.ones(3)).measurement["sum"])
+
+
+def _moment_of_complex(lib: ModuleType) -> Any:
+    return lib.scale_by_adam().init(jnp.zeros(2, jnp.complex64)).nu.dtype
+
+
+def _mask_of_numbers(lib: ModuleType) -> float:
+    return float(_step(lib.masked(lib.scale(2.0), {"w": 1}), {"w": 1.0})["w"])
+
+
+def _rate_of_a_shape(lib: ModuleType) -> Any:
+    return _step(lib.scale(jnp.ones(1)), jnp.ones(3)).shape
+
+
+def _wide_rate(lib: ModuleType) -> Any:
+    return _step(lib.scale(jnp.float32(1)), jnp.ones(3, jnp.bfloat16)).dtype
+
+
+def _negative_decay(lib: ModuleType) -> float:
+    return float(_step(lib.add_decayed_weights(-1.0), jnp.ones(()), jnp.ones(())))
+
+
+def _growing_momentum(lib: ModuleType) -> str:
+    return type(lib.sgd(0.1, momentum=1.5)).__name__
+
+
+def _whole_parameter(lib: ModuleType) -> Any:
+    return lib.trace(0.9).init(jnp.arange(3)).trace.dtype
+
+
+def _broadcast_update(lib: ModuleType) -> Any:
+    return lib.apply_updates(jnp.ones(3), jnp.float32(0.5)).shape
+
+
+def _prefix(lib: ModuleType) -> int:
+    params = {"a": jnp.ones(1), "b": {"x": jnp.ones(1), "y": jnp.ones(1)}}
+    held = lib.masked(lib.trace(0.9), {"a": True, "b": False}).init(params)
+    return str(held).count("MaskedNode()")
+
+
+def _open_privacy(lib: ModuleType) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        made = lib.differentially_private_aggregate(1.0, 1.0)
+    return type(made.init(jnp.ones(1))).__name__
+
+
+def _foreign_state(lib: ModuleType) -> float:
+    state = lib.adam(1.0).init(jnp.ones(()))
+    return float(lib.sgd(1.0).update(jnp.ones(()), state)[0])
+
+
+def _member(lib: ModuleType) -> bool:
+    return callable(lib.sgd(0.1)[0])
+
+
 def _diverging_mean(lib: ModuleType) -> str:
     return f"{_step(lib.ema(1.5, debias=False), jnp.float32(1)):.1f}"
 
@@ -837,6 +900,104 @@ DIFFERENCES = (
         "2",
         "TracerBoolConversionError",
         "whole numbers, such as memory_size, stay as they are",
+    ),
+    Difference(
+        "acc_grads of MultiSteps after a step, g = 2",
+        _gathered_after_a_step,
+        "2.0",
+        "0.0",
+        "the mean begins anew at the next micro-step; clearing it is a pass more",
+    ),
+    Difference(
+        "first measurement of snapshot(sum), at three parameters of 1",
+        _first_snapshot,
+        "0.0",
+        "3.0",
+        "nothing was measured yet",
+    ),
+    Difference(
+        "second moment of a complex parameter",
+        _moment_of_complex,
+        "float32",
+        "complex64",
+        "a mean of squared magnitudes is real",
+    ),
+    Difference(
+        "nodes that stand for what a prefix mask hides, of two parameters",
+        _prefix,
+        "2",
+        "1",
+        "the tree of a slot is that of the parameters; Optax's states are taken, too",
+    ),
+    Difference(
+        "a mask of numbers, {'w': 1}",
+        _mask_of_numbers,
+        "ValueError",
+        "2.0",
+        "a mask is True or False; a number is rather a multiplier",
+    ),
+    Difference(
+        "scale by an array of shape (1,)",
+        _rate_of_a_shape,
+        "ValueError",
+        "(3,)",
+        "an array of several numbers is to be swept over by vmap",
+    ),
+    Difference(
+        "update from a bfloat16 gradient, scaled by a float32 array",
+        _wide_rate,
+        "bfloat16",
+        "float32",
+        "a hyperparameter does not decide on the dtype of an update",
+    ),
+    Difference(
+        "add_decayed_weights(-1)",
+        _negative_decay,
+        "ValueError",
+        "0.0",
+        "weights would grow",
+    ),
+    Difference(
+        "sgd with momentum=1.5",
+        _growing_momentum,
+        "ValueError",
+        "GradientTransformationExtraArgs",
+        "it would diverge",
+    ),
+    Difference(
+        "state of an integer parameter",
+        _whole_parameter,
+        "TypeError",
+        "int32",
+        "no parameter that is trained is an integer",
+    ),
+    Difference(
+        "apply_updates of one number to three parameters",
+        _broadcast_update,
+        "ValueError",
+        "(3,)",
+        "broadcasting hides the mistake",
+    ),
+    Difference(
+        "update of sgd(1) with the state of adam",
+        _foreign_state,
+        "TypeError",
+        "-1.0",
+        "the moments would be lost without a word",
+    ),
+    Difference(
+        "differentially_private_aggregate without a key",
+        _open_privacy,
+        "TypeError",
+        "DifferentiallyPrivateAggregateState",
+        "noise that others can draw again hides nothing",
+    ),
+    Difference(
+        "whether tx[0] is the function init",
+        _member,
+        "TypeError",
+        "True",
+        "a transformation is a value, no tuple: unpack it, `init, update = tx`",
     ),
     Difference(
         "negative learning rate",

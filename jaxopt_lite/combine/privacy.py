@@ -77,7 +77,7 @@ def differentially_private_aggregate(
         l2_norm_clip: largest norm of the gradient of one example, at least 0.
         noise_multiplier: standard deviation of the noise over `l2_norm_clip`, at
             least 0.
-        key: a key of `jax.random`, or an integer to make one of; None is 0.
+        key: a key of `jax.random`, or an integer to make one of.
         seed: the same, under the name that Optax deprecates.
 
     Returns:
@@ -87,18 +87,25 @@ def differentially_private_aggregate(
     Raises:
         ValueError: if a number is negative, if both `key` and `seed` are given, or,
             from `update`, if gradients have no common axis of examples.
-        TypeError: if a number is a schedule, `by_path`, or no number.
+        TypeError: if a number is a schedule, `by_path`, or no number, or if there is
+            neither `key` nor `seed`.
 
     Source: Abadi et al. 2016, arXiv 1607.00133.
 
     Example:
         >>> import jax.numpy as jnp
         >>> import jaxopt_lite as jl
-        >>> tx = jl.differentially_private_aggregate(1.0, noise_multiplier=0.0)
+        >>> tx = jl.differentially_private_aggregate(1.0, noise_multiplier=0.0, key=0)
         >>> per_example = jnp.array([[8.0, 0.0], [0.0, 0.5]])
         >>> tx.update(per_example, tx.init(jnp.zeros(2)))[0]
         Array([0.5 , 0.25], dtype=float32)
     """
+    if key is None and seed is None:
+        raise TypeError(
+            "differentially_private_aggregate: found neither key nor seed; expected a "
+            "key of `jax.random` that nobody can guess, since noise that others can "
+            "draw again hides nothing."
+        )
     return DifferentiallyPrivateAggregate(
         fixed_number("l2_norm_clip", l2_norm_clip),
         fixed_number("noise_multiplier", noise_multiplier),

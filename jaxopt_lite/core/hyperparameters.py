@@ -1,12 +1,14 @@
 """Hyperparameters: numbers, arrays, schedules, and their checks."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
 import jax
 import numpy as np
 
+from jaxopt_lite.core.checks import article
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.types import Count, Numeric
 from jaxopt_lite.core.value import Value, is_array
@@ -108,8 +110,26 @@ def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
             _check_range(name, np.asarray(value, np.float64), interval)
         return cast(Numeric, value)
     if callable(value):
+        _check_function(name, value)
         return cast(Numeric, FromFunction(value))
     _refuse_type(name, value)
+
+
+def _check_function(name: str, function: Callable[..., Any]) -> None:
+    """Refuses a function of something else, such as the maker of a schedule."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return
+    needed = [p.name for p in parameters if p.default is p.empty and p.kind in _PLAIN]
+    if len(needed) > 1:
+        raise TypeError(
+            f"{name} is a function of ({', '.join(needed)}); expected one of the step "
+            f"count alone. If it makes a schedule, call it."
+        )
+
+
+_PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
 def whole_tree_number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
@@ -143,8 +163,8 @@ def fixed_number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric
 
 def _refuse_type(name: str, value: Any) -> NoReturn:
     raise TypeError(
-        f"{name} is {value!r}, a {type(value).__name__}; expected a number, an array, "
-        f"a schedule or by_path of these."
+        f"{name} is {value!r}, {article(type(value).__name__)}; expected a number, an "
+        f"array, a schedule or by_path of these."
     )
 
 

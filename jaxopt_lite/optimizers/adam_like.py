@@ -25,7 +25,7 @@ def adabelief(
 
         p <- p - learning_rate * (mu_hat / (sqrt(nu_hat) + eps) + weight_decay * p)
 
-        with the debiased moments of `scale_by_belief`.
+    with the debiased moments of `scale_by_belief`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -77,7 +77,7 @@ def acprop(
 
         p <- p - learning_rate * (g / (sqrt(nu_hat) + eps) + weight_decay * p)
 
-        with `nu_hat` of the step before, as in `scale_by_acprop`.
+    with `nu_hat` of the step before, as in `scale_by_acprop`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -124,7 +124,7 @@ def yogi(
 
         p <- p - learning_rate * mu_hat / (sqrt(nu_hat) + eps)
 
-        with the debiased moments of `scale_by_yogi`.
+    with the debiased moments of `scale_by_yogi`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -169,7 +169,7 @@ def radam(
         p <- p - learning_rate * r * mu_hat / (sqrt(nu_hat + eps_root) + eps)
         p <- p - learning_rate * mu_hat         before there are enough gradients
 
-        with the moments and the factor `r` of `scale_by_radam`.
+    with the moments and the factor `r` of `scale_by_radam`.
 
     Args:
         learning_rate: step size, at least 0.

@@ -18,7 +18,7 @@ def adamax(
 
         nu <- max(|g| + eps, b2 * nu);  p <- p - learning_rate * mu_hat / nu
 
-        with the debiased mean of `scale_by_adamax`.
+    with the debiased mean of `scale_by_adamax`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -60,7 +60,7 @@ def adamaxw(
 
         p <- p - learning_rate * (mu_hat / nu + weight_decay * p)
 
-        with the moments of `scale_by_adamax`.
+    with the moments of `scale_by_adamax`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -110,7 +110,7 @@ def amsgrad(
 
         p <- p - learning_rate * mu_hat / (sqrt(nu_max + eps_root) + eps)
 
-        with the moments of `scale_by_amsgrad`.
+    with the moments of `scale_by_amsgrad`.
 
     Args:
         learning_rate: step size, at least 0.

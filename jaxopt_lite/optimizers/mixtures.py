@@ -33,7 +33,7 @@ def adan(
         p <- p - learning_rate * ((m_hat + b2 * v_hat) / (sqrt(n_hat + eps_root) + eps)
                                   + weight_decay * p)
 
-        with the debiased means of `scale_by_adan`.
+    with the debiased means of `scale_by_adan`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -195,7 +195,7 @@ def ademamix(
         u = (m1_hat + alpha * m2) / (sqrt(nu_hat + eps_root) + eps)
         p <- p - learning_rate * (u + weight_decay * p)
 
-        with the moments of `scale_by_ademamix`.
+    with the moments of `scale_by_ademamix`.
 
     Args:
         learning_rate: step size, at least 0.
@@ -251,7 +251,7 @@ def simplified_ademamix(
         p <- p - learning_rate * ((m + alpha * g) / (sqrt(n_hat + eps_root) + eps)
                                   + weight_decay * p)
 
-        with the sum and the mean square of `scale_by_simplified_ademamix`.
+    with the sum and the mean square of `scale_by_simplified_ademamix`.
 
     Args:
         learning_rate: step size, at least 0; some `1 - b1` of Adam's.

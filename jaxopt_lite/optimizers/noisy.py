@@ -73,7 +73,7 @@ def dpsgd(
         l2_norm_clip: largest norm of the gradient of one example, at least 0.
         noise_multiplier: standard deviation of the noise over `l2_norm_clip`, at
             least 0.
-        seed: a key of `jax.random`, or an integer to make one of; None is 0.
+        seed: a key of `jax.random`, or an integer to make one of.
         momentum: weight of the past in a trace of `u`; None for none.
         nesterov: whether that trace looks one step ahead.
         key: the same as `seed`, under the name that Optax changes to.
@@ -85,7 +85,8 @@ def dpsgd(
     Raises:
         ValueError: if an argument is outside its range, or both `key` and `seed` are
             given.
-        TypeError: if one is no number of its kind.
+        TypeError: if one is no number of its kind, or if there is neither `key` nor
+            `seed`.
 
     Source: Abadi et al. 2016, arXiv 1607.00133.
 

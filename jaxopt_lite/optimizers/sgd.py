@@ -1,7 +1,7 @@
 """Stochastic gradient descent."""
 
 from jaxopt_lite.combine.chain import chain
-from jaxopt_lite.core.hyperparameters import FINITE, number
+from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,
@@ -19,13 +19,16 @@ def sgd(
 ) -> GradientTransformation:
     """Steps against the gradient, or against the trace of past gradients.
 
-        p <- p - learning_rate * g
-        p <- p - learning_rate * trace,  trace <- g + momentum * trace
+        p     <- p - learning_rate * g
+
+        trace <- g + momentum * trace
+        p     <- p - learning_rate * trace                      with momentum
+        p     <- p - learning_rate * (g + momentum * trace)     with nesterov
 
     Args:
         learning_rate: step size, at least 0: a number, an array, a schedule or
             `by_path`.
-        momentum: weight of the past, per step; None for none, 0.9 is usual.
+        momentum: weight of the past, per step, in [0, 1]; None for none, 0.9 is usual.
         nesterov: whether the momentum looks one step ahead.
         accumulator_dtype: dtype in which the trace is kept.
 
@@ -33,7 +36,7 @@ def sgd(
         `chain(trace(momentum) or identity(), scale_by_learning_rate(learning_rate))`.
 
     Raises:
-        ValueError: if the learning rate is negative.
+        ValueError: if an argument is outside its range.
         TypeError: if an argument is of no such kind.
 
     Source: Robbins and Monro 1951; with momentum Polyak 1964, Sutskever et al. 2013.
@@ -51,5 +54,5 @@ def sgd(
     step = scale_by_learning_rate(learning_rate)
     if momentum is None:
         return chain(identity(), step)
-    decay = number("momentum", momentum, FINITE)
+    decay = number("momentum", momentum, "[0, 1]")
     return chain(trace(decay, nesterov, accumulator_dtype), step)

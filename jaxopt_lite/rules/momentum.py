@@ -2,7 +2,7 @@
 
 from typing import Any, NamedTuple
 
-from jaxopt_lite.core.hyperparameters import DECAY, FINITE, number
+from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import bias_correction, moving_mean
 from jaxopt_lite.core.rule import Rule
@@ -55,7 +55,7 @@ def trace(
         u      = trace                        (g + decay * trace with nesterov)
 
     Args:
-        decay: weight of the past, per step; 0.9 is usual.
+        decay: weight of the past, per step, in [0, 1]; 0.9 is usual.
         nesterov: whether to look one step ahead.
         accumulator_dtype: dtype in which the trace is kept; by default the
             parameter's, at least float32.
@@ -64,6 +64,7 @@ def trace(
         A transformation with `TraceState(trace)`, one slot like the parameter.
 
     Raises:
+        ValueError: if `decay` is outside [0, 1].
         TypeError: if `decay` is no number, array, schedule or `by_path`.
 
     Source: Polyak 1964; Nesterov 1983; in this form Sutskever et al. 2013. Optax keeps
@@ -79,7 +80,8 @@ def trace(
         Array(1.9, dtype=float32)
     """
     rule = NesterovTrace if nesterov else Trace
-    return leafwise(rule(number("decay", decay, FINITE)), keep(trace=accumulator_dtype))
+    weight = number("decay", decay, "[0, 1]")
+    return leafwise(rule(weight), keep(trace=accumulator_dtype))
 
 
 class EmaState(NamedTuple):

@@ -17,7 +17,7 @@ def incremental_update(
         slow <- step_size * new + (1 - step_size) * slow
 
     The arithmetic is in at least float32. A slow copy in bfloat16 does not move where
-    `step_size` is below 1/256: keep it in float32, as this function does.
+    `step_size` is below 1/256: begin with one in float32.
 
     Args:
         new_tensors: the parameters; None where there is none.

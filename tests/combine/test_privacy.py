@@ -105,4 +105,11 @@ def test_leaves_without_examples_are_named():
 
 def test_privacy_takes_no_schedule():
     with pytest.raises(TypeError, match="l2_norm_clip is .*; expected a number"):
-        jl.dpsgd(0.1, lambda count: 1.0, 0.0)
+        jl.dpsgd(0.1, lambda count: 1.0, 0.0, 0)
+
+
+def test_privacy_takes_a_key():
+    with pytest.raises(TypeError, match="found neither key nor seed.*nobody can guess"):
+        jl.differentially_private_aggregate(1.0, 1.0)
+    with pytest.raises(TypeError, match="found neither key nor seed"):
+        jl.dpsgd(0.1, 1.0, 1.0)

@@ -208,3 +208,18 @@ def test_momentum_is_refused_by_its_name():
 def test_by_path_in_by_path_is_refused():
     with pytest.raises(TypeError, match="learning_rate is by_path"):
         jl.sgd(jl.by_path({"*": jl.by_path({"*": 0.1})}))
+
+
+def test_the_maker_of_a_schedule_is_no_schedule():
+    with pytest.raises(
+        TypeError, match=r"function of \(init_value, decay_steps\).*call"
+    ):
+        jl.sgd(jl.cosine_decay_schedule)
+    jl.sgd(lambda count, scale=2.0: scale)
+    jl.sgd(jnp.sqrt)
+
+
+@pytest.mark.parametrize("momentum", [-0.1, 1.5])
+def test_momentum_neither_turns_nor_diverges(momentum):
+    with pytest.raises(ValueError, match=r"momentum is .*; expected .* in \[0, 1\]"):
+        jl.sgd(0.1, momentum=momentum)

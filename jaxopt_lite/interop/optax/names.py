@@ -1,5 +1,6 @@
 """Which name of Optax's stands for what here, and which are left out, and why."""
 
+import difflib
 import functools
 from collections.abc import Callable
 from types import ModuleType
@@ -53,13 +54,13 @@ ALIASES: dict[str, Any] = {
 }
 """What stands for a name of Optax's that has another name here, or none."""
 
-_LOSS = "a loss and no transformation: use it from `optax.losses`"
-_ALGEBRA = "linear algebra and no transformation: use it from `optax`"
+_LOSS = "a loss and no transformation: use it by `from optax import losses`"
+_ELSEWHERE = "no transformation: use it by `from optax import {}`"
 
 LEFT_OUT: dict[str, str] = {
+    "losses": "no transformation: use it by `from optax import losses`",
     **dict.fromkeys(
         (
-            "losses",
             "convex_kl_divergence",
             "cosine_distance",
             "cosine_similarity",
@@ -82,16 +83,23 @@ LEFT_OUT: dict[str, str] = {
         ),
         _LOSS,
     ),
-    **dict.fromkeys(("matrix_inverse_pth_root", "nnls", "power_iteration"), _ALGEBRA),
     "InjectHyperparamsState": "an older state: use `InjectStatefulHyperparamsState`",
-    "assignment": "an assignment solver: use `optax.assignment`",
-    "experimental": "experiments of Optax's: use `optax.experimental`",
-    "microbatch": "a transformation of functions: use `optax.microbatching.microbatch`",
-    "microbatching": "transformations of functions: use `optax.microbatching`",
-    "multi_normal": "a distribution: use it from `optax`",
-    "perturbations": "transformations of functions: use `optax.perturbations`",
-    "scale_gradient": "a function with a gradient of its own: use it from `optax`",
-    "second_order": "derivatives of losses: use `optax.second_order`",
+    **{
+        name: _ELSEWHERE.format(name)
+        for name in (
+            "assignment",
+            "experimental",
+            "matrix_inverse_pth_root",
+            "microbatching",
+            "multi_normal",
+            "nnls",
+            "perturbations",
+            "power_iteration",
+            "scale_gradient",
+            "second_order",
+        )
+    },
+    "microbatch": "no transformation: use it by `from optax import microbatching`",
 }
 """Why a public name of Optax's is not here, and where it is."""
 
@@ -123,8 +131,13 @@ def look_up(where: str, names: dict[str, Any], name: str) -> Any:
     """
     if name in names:
         return names[name]
-    reason = LEFT_OUT.get(name, "no name of the transformations that are known here")
-    raise AttributeError(f"{where}.{name} is {reason}.", name=name)
+    if name in LEFT_OUT:
+        raise AttributeError(f"{where}.{name} is {LEFT_OUT[name]}.", name=name)
+    near = difflib.get_close_matches(name, names, 1)
+    nearest = f"; the nearest name is {near[0]!r}" if near else ""
+    raise AttributeError(
+        f"{where}.{name} is no name that is known here{nearest}.", name=name
+    )
 
 
 def _get(state: Any, key: Any, default: Any = None, filtering: Any = None) -> Any:
