@@ -226,6 +226,8 @@ from jaxopt_lite.core.paths import by_path as by_path
 from jaxopt_lite.core.paths import weights_only as weights_only
 
 # Hyperparameters
+from jaxopt_lite.report.hyperparameters import get_hyperparams as get_hyperparams
+from jaxopt_lite.report.hyperparameters import set_hyperparams as set_hyperparams
 from jaxopt_lite.combine.inject import inject_hyperparams as inject_hyperparams
 from jaxopt_lite.schedules.stateful import StatefulSchedule as StatefulSchedule
 from jaxopt_lite.schedules.stateful import WrappedSchedule as WrappedSchedule

@@ -92,6 +92,7 @@ class MultiSteps(GradientTransformation):
     use_grad_mean: bool = True
     should_skip_update_fn: Callable[..., Any] | None = None
     accumulator_dtype: DTypeLike | None = None
+    holds = {"opt": "inner_opt_state"}
 
     def __post_init__(self) -> None:
         k = whole_number("every_k_schedule", self.every_k_schedule, scheduled=True)

@@ -1,7 +1,8 @@
 """One transformation after another, with neighbouring rules fused."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Self
 
 from jaxopt_lite.combine.masking import Freeze, fill_frozen, hide
 from jaxopt_lite.core import checks, lift
@@ -59,6 +60,15 @@ class Chain(GradientTransformation):
                 states.append(one)
         return fill_frozen(frozen, u, updates, params), self.join(states)
 
+    def children(self) -> dict[str, GradientTransformation]:
+        return {str(i): tx for i, tx in enumerate(self.transforms)}
+
+    def child_states(self, state: State) -> dict[str, State]:
+        return dict(zip(self.children(), self._members(state), strict=True))
+
+    def with_children(self, children: Mapping[str, GradientTransformation]) -> Self:
+        return dataclasses.replace(self, transforms=tuple(children.values()))
+
     def _members(self, state: State) -> Sequence[State]:
         if not isinstance(state, tuple | list) or len(state) != len(self.transforms):
             found = checks.article(type(state).__name__)
@@ -89,6 +99,9 @@ class NamedChain(Chain):
 
     def join(self, states: Sequence[State]) -> State:
         return self._by_name(super().join(states))
+
+    def children(self) -> dict[str, GradientTransformation]:
+        return dict(zip(self.names, self.transforms, strict=True))
 
     def _by_name(self, states: Sequence[State]) -> dict[str, State]:
         return dict(zip(self.names, states, strict=True))

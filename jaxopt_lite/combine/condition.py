@@ -39,6 +39,7 @@ class _Conditional(GradientTransformation):
     inner: GradientTransformation
     should_transform_fn: Callable[..., Any]
     forward_extra_args: bool
+    holds = {"inner": "inner_state"}
 
     def _step(
         self, updates: Updates, state: State, params: Params | None, extra: Any

@@ -52,6 +52,7 @@ class GaLore(GradientTransformation):
     scale: Any
     base: GradientTransformation
     axes: MatrixAxes
+    holds = {"base": "base_optimizer_state"}
 
     def init(self, params: Params) -> State:
         p = Flat(params)

@@ -42,6 +42,7 @@ class ApplyIfFinite(GradientTransformation):
 
     inner: GradientTransformation
     max_consecutive_errors: Any
+    holds = {"inner": "inner_state"}
 
     def init(self, params: Params) -> State:
         return ApplyIfFiniteState(

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -86,6 +86,20 @@ class InjectHyperparams(GradientTransformation):
             )
         made = call(self.inner_factory, dict(self.static) | dict(hyperparams))
         return as_transformation(made, "inject_hyperparams: what inner_factory made")
+
+    def hyperparams(self) -> dict[str, Any]:
+        return dict((*self.numbers, *self.schedules))
+
+    def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
+        given = dict((*self.numbers, *self.schedules, *self.static)) | dict(hyperparams)
+        fixed = frozenset(name for name, _ in self.static)
+        return type(self)(
+            self.inner_factory, *sort(self.inner_factory, given, fixed), self.dtype
+        )
+
+    def in_force(self, state: State) -> dict[str, Any]:
+        scheduled = self._scheduled(state.hyperparams_states, {})
+        return dict(state.hyperparams) | scheduled
 
     def _scheduled(
         self, states: Mapping[str, State], extra: dict[str, Any]

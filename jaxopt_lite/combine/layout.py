@@ -18,6 +18,7 @@ class Flatten(GradientTransformation):
     """Shows all parameters as one vector."""
 
     inner: GradientTransformation
+    holds = {"inner": ""}
 
     def init(self, params: Params) -> State:
         return self.inner.init(_vector(Flat(params).leaves))
@@ -110,6 +111,7 @@ class SplitRealAndImaginary(GradientTransformation):
     """Shows each complex parameter as two real ones."""
 
     inner: GradientTransformation
+    holds = {"inner": "inner_state"}
 
     def init(self, params: Params) -> State:
         return SplitRealAndImaginaryState(self.inner.init(_split(Flat(params))))

@@ -49,6 +49,7 @@ class Lookahead(GradientTransformation):
     sync_period: Any
     slow_step_size: Numeric
     reset_state: bool
+    holds = {"fast_optimizer": "fast_state"}
 
     def init(self, params: Params) -> State:
         fast = params.fast if hasattr(params, "fast") else params

@@ -31,6 +31,7 @@ class Masked(GradientTransformation):
     inner: GradientTransformation
     mask: Any
     mask_compatible_extra_args: bool = False
+    holds = {"inner": "inner_state"}
 
     def _links(self) -> tuple[Link, ...] | None:
         """The leaf rules inside, masked, where there is nothing else."""

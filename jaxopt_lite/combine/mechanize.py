@@ -149,6 +149,7 @@ class Mechanize(GradientTransformation):
 
     base_optimizer: GradientTransformation
     tuner: GradientTransformation
+    holds = {"base_optimizer": "base_optimizer_state", "tuner": ""}
 
     def init(self, params: Params) -> State:
         return MechanicState(self.base_optimizer.init(params), *self.tuner.init(params))

@@ -1,8 +1,9 @@
 """Measurements of the updates, kept in the state for whoever looks."""
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
@@ -114,6 +115,15 @@ class Monitor(GradientTransformation):
             states.append(after)
         return updates, MonitorState(measured, tuple(states))
 
+    def children(self) -> dict[str, GradientTransformation]:
+        return dict(zip(self.names, self.measures, strict=True))
+
+    def child_states(self, state: State) -> dict[str, State]:
+        return dict(zip(self.names, state.measure_states, strict=True))
+
+    def with_children(self, children: Mapping[str, GradientTransformation]) -> Self:
+        return dataclasses.replace(self, measures=tuple(children.values()))
+
 
 def monitor(measures: Mapping[str, Any]) -> GradientTransformation:
     """Keeps several measurements of the updates that pass through in the state.
@@ -175,6 +185,7 @@ class MeasureWithEma(GradientTransformation):
 
     measure: Callable[[Updates], PyTree]
     mean: GradientTransformation
+    holds = {"mean": ""}
 
     def init(self, params: Params) -> State:
         return EmptyState(), self.mean.init(_zeros(self._measured, params))
@@ -188,6 +199,9 @@ class MeasureWithEma(GradientTransformation):
     ) -> tuple[Updates, State]:
         mean, held = self.mean.update(self._measured(updates), state[1], None, **extra)
         return mean, (EmptyState(), held)
+
+    def child_states(self, state: State) -> dict[str, State]:
+        return {"mean": state[1]}
 
     def _measured(self, updates: Updates) -> PyTree:
         """The measurement in floating point: flags and numbers have a mean, too."""

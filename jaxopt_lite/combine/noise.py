@@ -35,6 +35,7 @@ class AddNoise(GradientTransformation):
 
     inner: GradientTransformation
     key: Any
+    holds = {"inner": ""}
 
     def init(self, params: Params) -> State:
         count = self.inner.init(params).count

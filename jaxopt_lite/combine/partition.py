@@ -1,7 +1,8 @@
 """A transformation for each group of parameters."""
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from jaxopt_lite.combine.masking import MaskedState, judge, mask_extra, only
 from jaxopt_lite.combine.stateless import set_to_zero
@@ -71,6 +72,16 @@ class Partition(GradientTransformation):
             ]
             states[name] = MaskedState(new)
         return g.rebuild(out), PartitionState(states)
+
+    def children(self) -> dict[str, GradientTransformation]:
+        return {str(k): tx for k, tx in zip(self.names, self.transforms, strict=True)}
+
+    def child_states(self, state: State) -> dict[str, State]:
+        inner = (state.inner_states[name].inner_state for name in self.names)
+        return dict(zip(self.children(), inner, strict=True))
+
+    def with_children(self, children: Mapping[str, GradientTransformation]) -> Self:
+        return dataclasses.replace(self, transforms=tuple(children.values()))
 
     def _labels(self, flat: Flat) -> list[Any]:
         labels = self.labels.resolve("partition", flat)

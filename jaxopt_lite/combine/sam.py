@@ -59,6 +59,7 @@ class Sam(GradientTransformation):
     adv_optimizer: GradientTransformation
     sync_period: int
     reset_state: bool
+    holds = {"optimizer": "opt_state", "adv_optimizer": "adv_state"}
 
     def init(self, params: Params) -> State:
         p = Flat(params)
@@ -110,6 +111,7 @@ class OpaqueSam(GradientTransformation):
     sync_period: int
     reset_state: bool
     batch_axis_name: str | None
+    holds = {"optimizer": "opt_state", "adv_optimizer": "adv_state"}
 
     def init(self, params: Params) -> State:
         return _first_state(self, params, None)

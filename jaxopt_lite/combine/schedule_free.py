@@ -57,6 +57,7 @@ class ScheduleFree(GradientTransformation):
 
     base: GradientTransformation
     average: GradientTransformation
+    holds = {"base": "base_optimizer_state", "average": ""}
 
     def init(self, params: Params) -> State:
         return _joined(self.base.init(params), self.average.init(params))
@@ -69,12 +70,16 @@ class ScheduleFree(GradientTransformation):
         **extra: Any,
     ) -> tuple[Updates, State]:
         checks.named_tuple("schedule_free", state, ScheduleFreeState)
-        held = AverageState(
+        held = self.child_states(state)
+        u, base = self.base.update(updates, held["base"], params, **extra)
+        u, average = self.average.update(u, held["average"], params, **extra)
+        return u, _joined(base, average)
+
+    def child_states(self, state: State) -> dict[str, State]:
+        average = AverageState(
             state.step_count - 1, state.b1, state.weight_sum, state.max_lr, state.z
         )
-        u, base = self.base.update(updates, state.base_optimizer_state, params, **extra)
-        u, average = self.average.update(u, held, params, **extra)
-        return u, _joined(base, average)
+        return {"base": state.base_optimizer_state, "average": average}
 
     def __repr__(self) -> str:
         return f"schedule_free({self.base!r}, {self.average!r})"

@@ -127,6 +127,7 @@ class Sophia(GradientTransformation):
     inner: GradientTransformation
     hessian_diagonal_fn: GradientTransformation
     update_interval: Any
+    holds = {"inner": "", "hessian_diagonal_fn": "hessian_fn_state"}
 
     def init(self, params: Params) -> State:
         held = self.inner.init(params)
@@ -176,6 +177,7 @@ class WinRate(GradientTransformation):
     inner: GradientTransformation
     clip_threshold: Any
     every: int
+    holds = {"inner": ""}
 
     def init(self, params: Params) -> State:
         return self.inner.init(params)

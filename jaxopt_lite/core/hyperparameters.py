@@ -52,6 +52,15 @@ def is_scheduled(x: Any) -> bool:
     return isinstance(x, Schedule)
 
 
+def is_numeric(x: Any) -> bool:
+    """Whether a field is a hyperparameter that may change: no count, flag or label."""
+    if isinstance(x, ByPath):
+        return all(map(is_numeric, x.values))
+    if is_array(x):
+        return jax.numpy.issubdtype(x.dtype, jax.numpy.inexact)
+    return isinstance(x, float | Schedule)
+
+
 def at_count(x: Any, count: Count | None) -> Any:
     """A hyperparameter with its schedules read at `count`."""
     if isinstance(x, Schedule):

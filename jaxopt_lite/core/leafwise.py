@@ -1,13 +1,17 @@
 """`leafwise`: a rule for one array becomes a transformation of trees."""
 
-from typing import Any
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Self
 
 from jaxopt_lite.core import lift, links
+from jaxopt_lite.core.hyperparameters import at_count, is_numeric
 from jaxopt_lite.core.links import Link
-from jaxopt_lite.core.rule import Rule
+from jaxopt_lite.core.rule import Rule, fields, unpack
 from jaxopt_lite.core.storage import Storage
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Params, State, Updates
+from jaxopt_lite.core.value import field_names
 
 
 class Leafwise(GradientTransformation):
@@ -32,6 +36,22 @@ class Leafwise(GradientTransformation):
     ) -> tuple[Updates, State]:
         updates, (state,) = lift.run(self.parts(), [state], updates, params, extra)
         return updates, state
+
+    def hyperparams(self) -> dict[str, Any]:
+        named = zip(field_names(type(self.rule)), fields(self.rule), strict=True)
+        return {name: x for name, x in named if is_numeric(x)}
+
+    def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
+        rule = dataclasses.replace(self.rule, **hyperparams)
+        return dataclasses.replace(self, rule=rule)
+
+    def in_force(self, state: State) -> dict[str, Any]:
+        counts = unpack(self.rule, state)
+        counter = self.rule.counter
+        return {
+            name: at_count(x, counts.get(self.rule.own_counts.get(name, counter)))
+            for name, x in self.hyperparams().items()
+        }
 
     def __repr__(self) -> str:
         stored = f", {self.storage!r}" if self.storage.dtypes else ""

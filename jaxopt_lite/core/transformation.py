@@ -1,16 +1,18 @@
 """The one idea: a gradient transformation is a value."""
 
+import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple, Self, cast
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Self, cast
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks, trees
+from jaxopt_lite.core.hyperparameters import at_count, is_numeric, is_scheduled
 from jaxopt_lite.core.types import Params, State, Updates
-from jaxopt_lite.core.value import Value
+from jaxopt_lite.core.value import Value, field_names
 
 
 class EmptyState(NamedTuple):
@@ -45,6 +47,9 @@ class GradientTransformation(Value):
         Array([1.5], dtype=float32)
     """
 
+    holds: ClassVar[Mapping[str, str]] = {}
+    """The fields that are transformations, each with the state's field of its own."""
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made: Any = FromFunctions if cls is GradientTransformation else cls
         return cast(Self, object.__new__(made))
@@ -75,6 +80,39 @@ class GradientTransformation(Value):
         """The state again, from the states of the parts."""
         (state,) = states
         return state
+
+    def children(self) -> dict[str, "GradientTransformation"]:
+        """The transformations that this one is made of, by name."""
+        return {name: getattr(self, name) for name in self.holds}
+
+    def child_states(self, state: State) -> dict[str, State]:
+        """The state of each child; where `holds` names no field, the state itself."""
+        return {
+            name: getattr(state, field) if field else state
+            for name, field in self.holds.items()
+        }
+
+    def with_children(self, children: Mapping[str, "GradientTransformation"]) -> Self:
+        """This transformation, made of others."""
+        return dataclasses.replace(self, **children)
+
+    def hyperparams(self) -> dict[str, Any]:
+        """The numbers of its own: as they were given, schedules too."""
+        fields = {name: getattr(self, name) for name in field_names(type(self))}
+        return {name: x for name, x in fields.items() if is_numeric(x)}
+
+    def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
+        """This transformation with other numbers."""
+        return dataclasses.replace(self, **hyperparams)
+
+    def in_force(self, state: State) -> dict[str, Any]:
+        """The numbers of its own at the next step, schedules read at their counts."""
+        count = state.count if "count" in getattr(state, "_fields", ()) else None
+        return {
+            name: at_count(x, count)
+            for name, x in self.hyperparams().items()
+            if count is not None or not is_scheduled(x)
+        }
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         return iter((self.init, self.update))
@@ -108,6 +146,10 @@ class FromFunctions(GradientTransformation):
             # Where a step may not count, the dtypes of the state must not drift.
             new = jax.tree.map(lambda x, s: x.astype(jnp.result_type(s)), new, state)
         return updates, select(commit, new, state)
+
+    def in_force(self, state: State) -> dict[str, Any]:
+        # Another library's injected numbers stand in its state.
+        return dict(getattr(state, "hyperparams", {}))
 
 
 def accepted(function: Callable[..., Any], extra: dict[str, Any]) -> dict[str, Any]:

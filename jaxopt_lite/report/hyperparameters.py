@@ -1,0 +1,215 @@
+"""Reading and changing the numbers of an optimizer, by path and name."""
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lite.core.hyperparameters import fixed_number, number
+from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
+from jaxopt_lite.core.types import State
+
+_Optimizer = TypeVar("_Optimizer")
+
+_ANY = "[-inf, inf]"
+
+
+def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
+    """The numbers in force at the next step, by path and name.
+
+    Schedules are read at the counts in the state, so the learning rate of a chain,
+    however nested, is one look-up. Under `jit` the values are traced.
+
+    Args:
+        tx: a transformation.
+        state: its state.
+
+    Returns:
+        A flat dict. A member of a chain is named by its place or name, a group of a
+        `partition` by its label: `"1/weight_decay"`. What wraps one transformation
+        adds nothing to the path. Of `by_path` there is an entry for each pattern:
+        `"weight_decay[*bias]"`. Of another library's transformations only those are
+        shown that keep their numbers in the state.
+
+    Raises:
+        TypeError: if `tx` is no transformation, or the state is another's.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> rate = jl.linear_schedule(1.0, 0.0, 4)
+        >>> tx = jl.chain(jl.clip_by_global_norm(1.0), jl.sgd(rate, momentum=0.9))
+        >>> state = tx.init(jnp.zeros(2))
+        >>> _, state = tx.update(jnp.ones(2), state)
+        >>> for name, value in jl.get_hyperparams(tx, state).items():
+        ...     print(name, value)
+        0/max_norm 1.0
+        1/0/decay 0.9
+        1/1/learning_rate 0.75
+    """
+    tx = as_transformation(tx, "get_hyperparams: the optimizer")
+    return dict(_in_force(tx, state, ""))
+
+
+def _in_force(
+    tx: GradientTransformation, state: State, path: str
+) -> Iterator[tuple[str, Any]]:
+    for name, value in tx.in_force(state).items():
+        yield from _entries(path + name, value)
+    states = tx.child_states(state)
+    for name, child in tx.children().items():
+        yield from _in_force(child, states[name], _below(tx, path, name))
+
+
+def _below(tx: GradientTransformation, path: str, name: str) -> str:
+    """The path of a child; what holds one transformation adds nothing."""
+    return path if len(tx.holds) == 1 else f"{path}{name}/"
+
+
+def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A number under its name, or those of `by_path` under each pattern."""
+    if isinstance(value, ByPath):
+        for pattern, x in zip(value.patterns, value.values, strict=True):
+            yield f"{name}[{pattern}]", x
+    else:
+        yield name, value
+
+
+def set_hyperparams(
+    optimizer: _Optimizer, /, hyperparams: Mapping[str, Any] | None = None, **named: Any
+) -> _Optimizer:
+    """An optimizer, or a state, with other numbers.
+
+        state = set_hyperparams(state, learning_rate=1e-4)
+        tx = set_hyperparams(tx, {"1/weight_decay": jnp.asarray(0.1)})
+
+    In a state, what `inject_hyperparams` holds is changed: dtypes stay, so nothing is
+    traced anew. Of an optimizer the numbers themselves are: an array in the place of an
+    array traces nothing anew where the optimizer is an argument of the function under
+    `jit`; a Python number is part of its structure, and another one another optimizer.
+
+    Args:
+        optimizer: a transformation, or the state of one that holds its numbers.
+        hyperparams: from the names of `get_hyperparams` to numbers, arrays, schedules
+            or `by_path`. The last part of a name does, where it stands once.
+        **named: the same, as keywords.
+
+    Returns:
+        The same with these numbers; what was given is not changed. Ranges are checked
+        as far as the next update checks them.
+
+    Raises:
+        KeyError: if a name stands nowhere, with the nearest one, or several times.
+        TypeError: if a value is no number of its kind.
+        ValueError: if the number in a state follows a schedule.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.set_hyperparams(jl.adamw(0.1), weight_decay=0.5)
+        >>> jl.get_hyperparams(tx, tx.init(jnp.zeros(1)))["1/weight_decay"]
+        0.5
+    """
+    given = {**(hyperparams or {}), **named}
+    if isinstance(optimizer, GradientTransformation):
+        places = _places(optimizer, "")
+        found = {_find(name, places): value for name, value in given.items()}
+        return _changed(optimizer, found, "")
+    return _in_state(optimizer, given)
+
+
+def _places(tx: GradientTransformation, path: str) -> list[str]:
+    """The names of all numbers, of `by_path` as a whole and of each pattern."""
+    names = []
+    for name, value in tx.hyperparams().items():
+        entries = [entry for entry, _ in _entries(path + name, value)]
+        names += list(dict.fromkeys([path + name, *entries]))
+    for name, child in tx.children().items():
+        names += _places(child, _below(tx, path, name))
+    return names
+
+
+def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
+    """A transformation with other numbers, down to its children."""
+    own = {}
+    for name, value in tx.hyperparams().items():
+        entries = [entry for entry, _ in _entries(path + name, value)]
+        if path + name in given:
+            own[name] = number(name, given[path + name], _ANY)
+        elif not given.keys().isdisjoint(entries):
+            values = (given.get(e, x) for e, x in _entries(path + name, value))
+            own[name] = dataclasses.replace(
+                value, values=tuple(number(name, x, _ANY) for x in values)
+            )
+    children = {
+        name: _changed(child, given, _below(tx, path, name))
+        for name, child in tx.children().items()
+    }
+    tx = tx.with_hyperparams(own) if own else tx
+    return tx.with_children(children) if children else tx
+
+
+def _in_state(state: Any, given: Mapping[str, Any]) -> Any:
+    """A state in which injected numbers are replaced."""
+    structure: Any
+    nodes, structure = jax.tree.flatten_with_path(state, is_leaf=_is_injected)
+    prefixes = ["".join(map(_part, path)) for path, _ in nodes]
+    places = [
+        prefix + name
+        for prefix, (_, node) in zip(prefixes, nodes, strict=True)
+        if _is_injected(node)
+        for name in node.hyperparams
+    ]
+    found = {_find(name, places): value for name, value in given.items()}
+    return structure.unflatten(
+        _with_injected(node, prefix, found) if _is_injected(node) else node
+        for prefix, (_, node) in zip(prefixes, nodes, strict=True)
+    )
+
+
+def _is_injected(node: Any) -> bool:
+    return isinstance(getattr(node, "hyperparams", None), dict)
+
+
+def _part(key: Any) -> str:
+    """A step of a path into a state, as the transformations call it."""
+    if isinstance(key, jax.tree_util.GetAttrKey):
+        return ""
+    return f"{jax.tree_util.keystr((key,), simple=True)}/"
+
+
+def _with_injected(node: Any, prefix: str, found: Mapping[str, Any]) -> Any:
+    new = dict(node.hyperparams)
+    for name, old in node.hyperparams.items():
+        if prefix + name not in found:
+            continue
+        if name in getattr(node, "hyperparams_states", {}):
+            raise ValueError(
+                f"set_hyperparams: {prefix + name} follows a schedule, which would "
+                f"overwrite it; expected a number that does not. Give `inject_"
+                f"hyperparams` a number, or change the schedule of the optimizer."
+            )
+        value = fixed_number(name, found[prefix + name], _ANY)
+        new[name] = jnp.asarray(value, jnp.result_type(old))
+    return node._replace(hyperparams=new)
+
+
+def _find(name: str, places: Sequence[str]) -> str:
+    """The one place that a name means: all of it, or its last parts."""
+    meant = [p for p in places if p == name] or [
+        place for place in places if place.endswith(f"/{name}")
+    ]
+    if len(meant) == 1:
+        return meant[0]
+    if meant:
+        raise KeyError(
+            f"set_hyperparams: {name!r} stands {len(meant)} times: "
+            f"{', '.join(meant)}. Expected the whole of one of these names."
+        )
+    near = difflib.get_close_matches(name, places, 1, 0.0)
+    nearest = f"; the nearest name is {near[0]!r}" if near else ""
+    raise KeyError(f"set_hyperparams: {name!r} stands nowhere{nearest}.")
