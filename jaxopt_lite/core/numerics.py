@@ -72,6 +72,19 @@ def inner(x: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.sum(x * y)
 
 
+@jax.custom_jvp
+def root(x: jax.Array) -> jax.Array:
+    """`sqrt(x)`, with 0 for its derivative at 0, which would be infinite."""
+    return jnp.sqrt(x)
+
+
+@root.defjvp
+def _root_slope(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    y = root(x)
+    return y, jnp.where(y == 0, 0.0, 0.5 / jnp.where(y == 0, 1.0, y)) * dx
+
+
 def ratio(x: jax.Array, y: jax.Array) -> jax.Array:
     """`x / y`, and 0 where `y` is 0."""
     return jnp.where(y == 0, 0.0, x / jnp.where(y == 0, 1.0, y))

@@ -7,7 +7,13 @@ from jax import lax
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean, real
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    bias_correction,
+    moving_mean,
+    real,
+    root,
+)
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -277,4 +283,4 @@ def filled(p: Tensor, value: Numeric) -> Tensor:
 
 def inverse_root(nu: Tensor, eps: Numeric, eps_in_sqrt: bool) -> Tensor:
     """One over the root of `nu`, kept finite by `eps` under the root or beside it."""
-    return lax.rsqrt(nu + eps) if eps_in_sqrt else 1 / (jnp.sqrt(nu) + eps)
+    return lax.rsqrt(nu + eps) if eps_in_sqrt else 1 / (root(nu) + eps)
