@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, inner, ratio
+from jaxopt_lite.core.numerics import abs_sq, inner, ratio, root
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -105,8 +105,8 @@ class Tune(SharedRule):
     def settle(self, shared: Any, total: Any, step: Any) -> Scales:
         along, outward, g_sq, p_sq = total
         old = jnp.sum(shared.s)
-        pull = self.weight_decay * old * jnp.sqrt(g_sq)
-        h = along + ratio(pull, jnp.sqrt(p_sq) + self.eps) * outward
+        pull = self.weight_decay * old * root(g_sq)
+        h = along + ratio(pull, root(p_sq) + self.eps) * outward
         h = ratio(h, old + self.eps)
         # Exact, where 1 - 1e-6 in float32 is not.
         lost = 0.1 ** jnp.arange(1, self.num_betas + 1, dtype=h.dtype)
@@ -114,7 +114,7 @@ class Tune(SharedRule):
         m = jnp.maximum(shared.m - lost * shared.m, jnp.abs(h) + self.eps)
         v = shared.v - lost * (2 - lost) * shared.v + jnp.square(h)
         wealth = self.s_init / self.num_betas * m + jnp.maximum(r, 0.0)
-        s = ratio(wealth, jnp.sqrt(v) + self.eps)
+        s = ratio(wealth, root(v) + self.eps)
         return Scales(r, m, v, s, old, jnp.sum(s))
 
     def advance(self, g: Tensor, slots: Any, p: Tensor, step: Any) -> Start:

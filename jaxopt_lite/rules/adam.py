@@ -2,11 +2,14 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-import jax.numpy as jnp
-
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    bias_correction,
+    moving_mean,
+    root,
+)
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -59,7 +62,7 @@ class ScaleByAdam(Rule):
     def denominator(self, nu: Tensor, step: Any) -> Tensor:
         """The root of the debiased second moment."""
         nu = nu * (1 / bias_correction(self.b2, step))
-        return jnp.sqrt(nu + self.eps_root) + self.eps
+        return root(nu + self.eps_root) + self.eps
 
 
 class NesterovAdam(ScaleByAdam):

@@ -6,7 +6,12 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    bias_correction,
+    moving_mean,
+    root,
+)
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -63,7 +68,7 @@ class ScaleByAdan(Rule):
         ahead = self.b2 / bias_correction(self.b2, step)
         mean = slots.m * (1 / bias_correction(self.b1, step)) + slots.v * ahead
         square = slots.n * (1 / bias_correction(self.b3, step))
-        return mean / (jnp.sqrt(square + self.eps_root) + self.eps)
+        return mean / (root(square + self.eps_root) + self.eps)
 
 
 def scale_by_adan(

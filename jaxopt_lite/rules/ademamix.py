@@ -2,11 +2,14 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    bias_correction,
+    moving_mean,
+    root,
+)
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -65,9 +68,7 @@ class ScaleByAdemamix(Rule):
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         fast = slots.m1 * (1 / bias_correction(self.b1, step))
         nu = slots.nu * (1 / bias_correction(self.b2, step))
-        return (fast + self.alpha * slots.m2) / (
-            jnp.sqrt(nu + self.eps_root) + self.eps
-        )
+        return (fast + self.alpha * slots.m2) / (root(nu + self.eps_root) + self.eps)
 
 
 def scale_by_ademamix(
@@ -166,7 +167,7 @@ class ScaleBySimplifiedAdemamix(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         n = slots.n * (1 / bias_correction(self.b2, step))
-        return (slots.m + self.alpha * g) / (jnp.sqrt(n + self.eps_root) + self.eps)
+        return (slots.m + self.alpha * g) / (root(n + self.eps_root) + self.eps)
 
 
 def scale_by_simplified_ademamix(

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import BOUND, DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, moving_mean
+from jaxopt_lite.core.numerics import abs_sq, moving_mean, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -41,7 +41,7 @@ class ScaleByAdopt(Rule):
 
     def measured(self, g: Tensor, slots: Any, step: Any) -> Tensor:
         """The gradient over the root of the mean square before it, within bounds."""
-        ratio = g / jnp.maximum(jnp.sqrt(slots.nu), self.eps)
+        ratio = g / jnp.maximum(root(slots.nu), self.eps)
         return jnp.where(step == 1, 0.0, within(ratio, self.clip_value))
 
 

@@ -6,7 +6,12 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    bias_correction,
+    moving_mean,
+    root,
+)
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Count,
@@ -37,7 +42,7 @@ class ScaleByBelief(ScaleByAdam):
         return Moments(mu, nu + self.eps_root)
 
     def denominator(self, nu: Tensor, step: Any) -> Tensor:
-        return jnp.sqrt(nu * (1 / bias_correction(self.b2, step))) + self.eps
+        return root(nu * (1 / bias_correction(self.b2, step))) + self.eps
 
 
 class NesterovBelief(ScaleByBelief, NesterovAdam):

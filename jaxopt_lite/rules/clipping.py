@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import BOUND, number, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -59,7 +59,7 @@ class ClipByGlobalNorm(SharedRule):
         return squares_in_units(g, unit)
 
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
-        norm = UNIT * jnp.sqrt(total)
+        norm = UNIT * root(total)
         return jnp.minimum(1.0, self.max_norm / jnp.where(norm == 0, 1.0, norm))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:

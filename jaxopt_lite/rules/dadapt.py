@@ -5,7 +5,13 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.numerics import abs_sq, inner, moving_mean, ratio
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    inner,
+    moving_mean,
+    ratio,
+    root,
+)
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.types import Count, NonNegative, Numeric, Signed, Tensor
 from jaxopt_lite.rules.prodigy import Estimate, debias
@@ -57,7 +63,7 @@ class DAdaptAdamW(SharedRule):
     def measure(
         self, g: Tensor, slots: Any, p: Tensor, step: Any, *, shared: Any
     ) -> tuple[Tensor, Tensor]:
-        weighted = slots.grad_sum / (jnp.sqrt(slots.exp_avg_sq) + self.eps)
+        weighted = slots.grad_sum / (root(slots.exp_avg_sq) + self.eps)
         grad_sum = self.grad_sum(g, slots, self.rate(shared.estim_lr, step))
         return inner(g, weighted), jnp.sum(jnp.abs(grad_sum))
 
@@ -81,7 +87,7 @@ class DAdaptAdamW(SharedRule):
     def emit(
         self, g: Tensor, slots: Any, p: Tensor, step: Any, *, shared: Any
     ) -> Tensor:
-        moved = slots.exp_avg / (jnp.sqrt(slots.exp_avg_sq) + self.eps)
+        moved = slots.exp_avg / (root(slots.exp_avg_sq) + self.eps)
         return -moved - self.weight_decay * shared.rate * p
 
     def rate(self, d: Any, step: Any) -> Any:

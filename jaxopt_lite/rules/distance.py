@@ -6,12 +6,12 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import ratio, real
+from jaxopt_lite.core.numerics import ratio, real, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Exact, Hyperparameter, Numeric, Tensor
-from jaxopt_lite.rules.norms import norm, root, sum_of_squares
+from jaxopt_lite.rules.norms import norm, sum_of_squares
 
 
 class ScaleByDistanceOverGradientsState(NamedTuple):

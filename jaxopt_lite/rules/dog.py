@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, ratio
+from jaxopt_lite.core.numerics import abs_sq, ratio, root
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Exact, Hyperparameter, Numeric, Tensor
@@ -75,11 +75,11 @@ class ScaleByDoG(SharedRule):
         moved, size, start = total
         known = shared.max_dist
         if self.kind == "heuristic":
-            guess = self.init_step * (1 + jnp.sqrt(start))
+            guess = self.init_step * (1 + root(start))
             known = jnp.where(shared.is_init_step, guess, known)
-        dist = jnp.maximum(known, jnp.sqrt(moved))
+        dist = jnp.maximum(known, root(moved))
         grads = shared.sum_sq_norm_grads + size
-        rate = ratio(dist, jnp.sqrt(grads + self.eps))
+        rate = ratio(dist, root(grads + self.eps))
         if self.kind == "learning_rate":
             rate = jnp.where(dist == 0, self.init_step, rate)
         return Step(False, dist, grads, rate)
@@ -200,7 +200,7 @@ class ScaleByDoWG(SharedRule):
         moved, size = total
         dist = jnp.maximum(shared.estim_sq_dist, moved)
         grads = shared.weighted_sq_norm_grads + dist * size
-        rate = ratio(dist, jnp.sqrt(grads) + self.eps)
+        rate = ratio(dist, root(grads) + self.eps)
         return WeightedStep(grads, dist, rate)
 
     def emit(

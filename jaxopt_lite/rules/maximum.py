@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import bias_correction, moving_mean
+from jaxopt_lite.core.numerics import bias_correction, moving_mean, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -121,7 +121,7 @@ class ScaleByAmsgrad(ScaleByAdam):
         mu = slots.mu
         if self.bias_correction_mu:
             mu = mu * (1 / bias_correction(self.b1, step))
-        return mu / (jnp.sqrt(slots.nu_max + self.eps_root) + self.eps)
+        return mu / (root(slots.nu_max + self.eps_root) + self.eps)
 
 
 def scale_by_amsgrad(

@@ -11,6 +11,7 @@ from jaxopt_lite.core.numerics import (
     inner,
     moving_mean,
     ratio,
+    root,
 )
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.types import Count, NonNegative, Numeric, Signed, Tensor
@@ -161,4 +162,4 @@ class MomoAdam(Momo):
 
     def direction(self, slots: Any, step: Any) -> Tensor:
         nu = slots.exp_avg_sq * (1 / bias_correction(self.b2, step))
-        return slots.exp_avg / (jnp.sqrt(nu) + self.eps)
+        return slots.exp_avg / (root(nu) + self.eps)

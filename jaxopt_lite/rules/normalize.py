@@ -5,7 +5,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Tensor
@@ -18,7 +18,7 @@ class Normalize(SharedRule):
         return squares_in_units(g, unit)
 
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
-        norm = UNIT * jnp.sqrt(total)
+        norm = UNIT * root(total)
         return jnp.where(norm == 0, 0.0, 1 / jnp.where(norm == 0, 1.0, norm))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import FINITE, number, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, abs_sq, ratio, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, abs_sq, ratio, root, squares_in_units
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
@@ -25,12 +25,6 @@ def norm(x: Tensor) -> Tensor:
 def rms(x: Tensor) -> Tensor:
     """The root mean square of an array, 0 where it has no elements."""
     return root(sum_of_squares(x) / max(x.size, 1))
-
-
-def root(x: Tensor) -> Tensor:
-    """The square root, which at 0 has the derivative 0."""
-    is_zero = x == 0
-    return jnp.where(is_zero, 0.0, jnp.sqrt(jnp.where(is_zero, 1.0, x)))
 
 
 class ScaleByTrustRatio(Rule):

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import moving_mean, ratio, real
+from jaxopt_lite.core.numerics import moving_mean, ratio, real, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -19,7 +19,7 @@ from jaxopt_lite.core.types import (
     Signed,
     Tensor,
 )
-from jaxopt_lite.rules.norms import root, sum_of_squares
+from jaxopt_lite.rules.norms import sum_of_squares
 
 
 class ScaleByNovogradState(NamedTuple):

@@ -4,7 +4,13 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.numerics import abs_sq, bias_correction, moving_mean, real
+from jaxopt_lite.core.numerics import (
+    abs_sq,
+    bias_correction,
+    moving_mean,
+    real,
+    root,
+)
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Count, Exact, NonNegative, Numeric, Signed, Tensor
 from jaxopt_lite.rules.adam import Moments, ScaleByAdam, ScaleByAdamState
@@ -68,7 +74,7 @@ class Nadam(Rule):
         present = (1 - self.momentum(step)) / (1 - slots.mu_product)
         past = following / (1 - slots.mu_product * following)
         nu = slots.nu * (1 / bias_correction(self.b2, step))
-        return (present * g + past * slots.mu) / (jnp.sqrt(nu) + self.eps)
+        return (present * g + past * slots.mu) / (root(nu) + self.eps)
 
 
 class Radam(Rule):
@@ -92,4 +98,4 @@ class Radam(Rule):
         safe = jnp.where(is_long, length, 6.0)
         ratio = (safe - 4) * (safe - 2) * longest
         rectified = jnp.sqrt(ratio / ((longest - 4) * (longest - 2) * safe) * gathered)
-        return mu * jnp.where(is_long, rectified / (jnp.sqrt(slots.nu) + self.eps), 1.0)
+        return mu * jnp.where(is_long, rectified / (root(slots.nu) + self.eps), 1.0)

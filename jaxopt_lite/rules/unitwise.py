@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import BOUND, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq
+from jaxopt_lite.core.numerics import abs_sq, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
-from jaxopt_lite.rules.norms import rms, root
+from jaxopt_lite.rules.norms import rms
 
 
 class ClipByBlockRms(Rule):
