@@ -100,6 +100,19 @@ def _of_inverse_root(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, An
     return y, -0.5 * y * (y * (y * dx))
 
 
+@jax.custom_jvp
+def cube_root(x: jax.Array) -> jax.Array:
+    """`cbrt(x)`, whose derivative at 0 is taken as 0."""
+    return jnp.cbrt(x)
+
+
+@cube_root.defjvp
+def _of_cube_root(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    y = cube_root(x)
+    return y, ratio(dx / 3, jnp.square(y))
+
+
 def ratio(x: jax.Array, y: jax.Array) -> jax.Array:
     """`x / y`, and 0 where `y` is 0."""
     return jnp.where(y == 0, 0.0, x / jnp.where(y == 0, 1.0, y))
