@@ -94,6 +94,17 @@ def test_param_groups_learns_around_a_frozen_embedding():
     assert re.search(r"frozen +set_to_zero .* 0 ", output), output
 
 
+def test_learn_the_learning_rate_learns_it():
+    output = run("learn_the_learning_rate.py", "--smoke")
+    rows = re.findall(
+        r"^ +([\d.]+) +([\d.]+) +([\d.]+) +([\d.]+)%$", output, re.MULTILINE
+    )
+    (rate, decay, loss, accuracy), *_, last = [tuple(map(float, row)) for row in rows]
+    assert accuracy < 50, output
+    assert last[0] > 10 * rate and last[1] < decay / 5, output
+    assert last[2] < loss / 5 and last[3] > 93, output
+
+
 def test_new_rule_passes_the_battery_and_learns():
     output = run("new_rule.py", "--smoke")
     assert "every law holds" in output

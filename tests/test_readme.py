@@ -34,6 +34,25 @@ def test_the_flax_example_trains():
     assert losses[-1] < losses[0]
 
 
+def test_hyperparameters_are_read_changed_swept_and_learnt():
+    section = README.split("## Changing and reading hyperparameters")[1]
+    section = section.split("\n## ")[0]
+
+    def train(tx):
+        updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
+        return jnp.sum(jl.apply_updates(PARAMS, updates)["dense"]["kernel"] ** 2)
+
+    names = {"jl": jl, "jax": jax, "jnp": jnp, "params": PARAMS, "train": train}
+    for example in re.findall("```python\n(.*?)```", section, re.DOTALL):
+        exec(example, names)
+    assert jl.get_hyperparams(names["other"], names["other"].init(PARAMS))[
+        "1/1/weight_decay"
+    ] == pytest.approx(0.1)
+    assert names["state"].hyperparams["learning_rate"] == jnp.float32(1e-4)
+    assert names["losses"].shape == (32,)
+    assert jax.tree.structure(names["slopes"]) == jax.tree.structure(names["tx"])
+
+
 def optimizers():
     cells = re.findall(r"`((?:jl|pytorch)\.[^`]+)`", README)
     return [cell for cell in cells if "…" not in cell and "peak" not in cell]

@@ -93,6 +93,7 @@ class MultiSteps(GradientTransformation):
     should_skip_update_fn: Callable[..., Any] | None = None
     accumulator_dtype: DTypeLike | None = None
     holds = {"opt": "inner_opt_state"}
+    counter = "gradient_step"
 
     def __post_init__(self) -> None:
         k = whole_number("every_k_schedule", self.every_k_schedule, scheduled=True)

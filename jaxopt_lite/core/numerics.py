@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Count, Numeric, PyTree, cached
@@ -74,15 +75,42 @@ def inner(x: jax.Array, y: jax.Array) -> jax.Array:
 
 @jax.custom_jvp
 def root(x: jax.Array) -> jax.Array:
-    """`sqrt(x)`, with 0 for its derivative at 0, which would be infinite."""
+    """`sqrt(x)`, whose derivative at 0 is taken as 0: it would be infinite."""
     return jnp.sqrt(x)
 
 
 @root.defjvp
-def _root_slope(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+def _of_root(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
     (x,), (dx,) = primals, tangents
     y = root(x)
-    return y, jnp.where(y == 0, 0.0, 0.5 / jnp.where(y == 0, 1.0, y)) * dx
+    return y, ratio(0.5 * dx, y)
+
+
+@jax.custom_jvp
+def inverse_root(x: jax.Array) -> jax.Array:
+    """`1 / sqrt(x)`, and 0 where `x` is 0, the derivative too."""
+    return jnp.where(x > 0, lax.rsqrt(x), 0.0)
+
+
+@inverse_root.defjvp
+def _of_inverse_root(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    y = inverse_root(x)
+    # The cube alone overflows float32 where `x` is below 1e-25.
+    return y, -0.5 * y * (y * (y * dx))
+
+
+@jax.custom_jvp
+def cube_root(x: jax.Array) -> jax.Array:
+    """`cbrt(x)`, whose derivative at 0 is taken as 0."""
+    return jnp.cbrt(x)
+
+
+@cube_root.defjvp
+def _of_cube_root(primals: tuple[Any], tangents: tuple[Any]) -> tuple[Any, Any]:
+    (x,), (dx,) = primals, tangents
+    y = cube_root(x)
+    return y, ratio(dx / 3, jnp.square(y))
 
 
 def ratio(x: jax.Array, y: jax.Array) -> jax.Array:

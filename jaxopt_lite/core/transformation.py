@@ -50,6 +50,9 @@ class GradientTransformation(Value):
     holds: ClassVar[Mapping[str, str]] = {}
     """The fields that are transformations, each with the state's field of its own."""
 
+    counter: ClassVar[str] = "count"
+    """The state's field that its own schedules are read at."""
+
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         made: Any = FromFunctions if cls is GradientTransformation else cls
         return cast(Self, object.__new__(made))
@@ -107,7 +110,8 @@ class GradientTransformation(Value):
 
     def in_force(self, state: State) -> dict[str, Any]:
         """The numbers of its own at the next step, schedules read at their counts."""
-        count = state.count if "count" in getattr(state, "_fields", ()) else None
+        has_count = self.counter in getattr(state, "_fields", ())
+        count = getattr(state, self.counter) if has_count else None
         return {
             name: at_count(x, count)
             for name, x in self.hyperparams().items()

@@ -8,14 +8,36 @@ from typing import Any, TypeVar
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import fixed_number, number
+from jaxopt_lite.combine.mechanize import MechanicState, Mechanize
+from jaxopt_lite.combine.sam import Sam, SAMState
+from jaxopt_lite.combine.schedule_free import ScheduleFree, ScheduleFreeState
+from jaxopt_lite.combine.sophia import Sophia, SophiaState
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.hyperparameters import BOUND, NON_NEGATIVE, fixed_number, number
+from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.types import State
 
 _Optimizer = TypeVar("_Optimizer")
 
-_ANY = "[-inf, inf]"
+_RANGES = {
+    **dict.fromkeys(("learning_rate", "weight_decay", "eps", "eps_root"), NON_NEGATIVE),
+    **dict.fromkeys(("b1", "b2", "b3", "decay", "slow_step_size"), "[0, 1]"),
+    "max_norm": BOUND,
+}
+"""The ranges of numbers that mean the same wherever they stand."""
+
+_STEPS = {
+    state: {field: name for name, field in made.holds.items() if field}
+    for state, made in (
+        (MechanicState, Mechanize),
+        (SAMState, Sam),
+        (ScheduleFreeState, ScheduleFree),
+        (SophiaState, Sophia),
+    )
+}
+"""How a transformation that holds several calls those whose states these fields are."""
 
 
 def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
@@ -33,7 +55,8 @@ def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
         `partition` by its label: `"1/weight_decay"`. What wraps one transformation
         adds nothing to the path. Of `by_path` there is an entry for each pattern:
         `"weight_decay[*bias]"`. Of another library's transformations only those are
-        shown that keep their numbers in the state.
+        shown that keep their numbers in the state. Whole numbers, flags and seeds are
+        not: they are no numbers to tune on the way.
 
     Raises:
         TypeError: if `tx` is no transformation, or the state is another's.
@@ -87,10 +110,11 @@ def set_hyperparams(
         state = set_hyperparams(state, learning_rate=1e-4)
         tx = set_hyperparams(tx, {"1/weight_decay": jnp.asarray(0.1)})
 
-    In a state, what `inject_hyperparams` holds is changed: dtypes stay, so nothing is
-    traced anew. Of an optimizer the numbers themselves are: an array in the place of an
-    array traces nothing anew where the optimizer is an argument of the function under
-    `jit`; a Python number is part of its structure, and another one another optimizer.
+    In a state, what `inject_hyperparams` holds is changed: dtypes, shapes and places
+    stay, so nothing is traced or compiled anew. Of an optimizer the numbers themselves
+    are: an array in the place of an array traces nothing anew where the optimizer is an
+    argument of the function under `jit`; a Python number is part of its structure, and
+    another one makes another optimizer.
 
     Args:
         optimizer: a transformation, or the state of one that holds its numbers.
@@ -99,13 +123,13 @@ def set_hyperparams(
         **named: the same, as keywords.
 
     Returns:
-        The same with these numbers; what was given is not changed. Ranges are checked
-        as far as the next update checks them.
+        The same with these numbers; what was given is not changed.
 
     Raises:
         KeyError: if a name stands nowhere, with the nearest one, or several times.
         TypeError: if a value is no number of its kind.
-        ValueError: if the number in a state follows a schedule.
+        ValueError: if a learning rate, weight decay, `b1` and the like are out of their
+            range; if the number in a state follows a schedule or has another shape.
 
     Example:
         >>> import jax.numpy as jnp
@@ -120,6 +144,15 @@ def set_hyperparams(
         found = {_find(name, places): value for name, value in given.items()}
         return _changed(optimizer, found, "")
     return _in_state(optimizer, given)
+
+
+def _last(name: str) -> str:
+    """A name without its path and pattern."""
+    return name.partition("[")[0].rpartition("/")[2]
+
+
+def _range(name: str) -> str:
+    return _RANGES.get(_last(name), "[-inf, inf]")
 
 
 def _places(tx: GradientTransformation, path: str) -> list[str]:
@@ -139,11 +172,11 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
     for name, value in tx.hyperparams().items():
         entries = [entry for entry, _ in _entries(path + name, value)]
         if path + name in given:
-            own[name] = number(name, given[path + name], _ANY)
+            own[name] = number(name, given[path + name], _range(name))
         elif not given.keys().isdisjoint(entries):
             values = (given.get(e, x) for e, x in _entries(path + name, value))
             own[name] = dataclasses.replace(
-                value, values=tuple(number(name, x, _ANY) for x in values)
+                value, values=tuple(number(name, x, _range(name)) for x in values)
             )
     children = {
         name: _changed(child, given, _below(tx, path, name))
@@ -155,47 +188,75 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
 
 def _in_state(state: Any, given: Mapping[str, Any]) -> Any:
     """A state in which injected numbers are replaced."""
-    structure: Any
-    nodes, structure = jax.tree.flatten_with_path(state, is_leaf=_is_injected)
-    prefixes = ["".join(map(_part, path)) for path, _ in nodes]
-    places = [
-        prefix + name
-        for prefix, (_, node) in zip(prefixes, nodes, strict=True)
-        if _is_injected(node)
-        for name in node.hyperparams
-    ]
+    places = list(_held(state, ""))
     found = {_find(name, places): value for name, value in given.items()}
-    return structure.unflatten(
-        _with_injected(node, prefix, found) if _is_injected(node) else node
-        for prefix, (_, node) in zip(prefixes, nodes, strict=True)
-    )
+    return _with_held(state, "", found)
+
+
+def _held(node: Any, path: str) -> Iterator[str]:
+    """The names of all numbers that a state holds."""
+    if _is_injected(node):
+        yield from (path + name for name in node.hyperparams)
+    for step, child in _inside(node):
+        yield from _held(child, path + step)
+
+
+def _with_held(node: Any, path: str, found: Mapping[str, Any]) -> Any:
+    """A state with other numbers, down to what it holds."""
+    inside = _inside(node)
+    if not inside:
+        return node
+    children = [_with_held(child, path + step, found) for step, child in inside]
+    structure: Any = jax.tree.structure(node, is_leaf=lambda x: x is not node)
+    node = structure.unflatten(children)
+    if not _is_injected(node):
+        return node
+    scheduled = getattr(node, "hyperparams_states", {})
+    numbers = {
+        name: _replaced(path + name, found[path + name], old, name in scheduled)
+        if path + name in found
+        else old
+        for name, old in node.hyperparams.items()
+    }
+    return node._replace(hyperparams=numbers)
 
 
 def _is_injected(node: Any) -> bool:
     return isinstance(getattr(node, "hyperparams", None), dict)
 
 
-def _part(key: Any) -> str:
-    """A step of a path into a state, as the transformations call it."""
+def _inside(node: Any) -> list[tuple[str, Any]]:
+    """What a node of a state holds, each with its step of the path."""
+    found, _ = jax.tree_util.tree_flatten_with_path(
+        node, is_leaf=lambda x: x is not node
+    )
+    names = _STEPS.get(type(node), {})
+    return [(_step(path[0], names), child) for path, child in found if path]
+
+
+def _step(key: Any, names: Mapping[str, str]) -> str:
+    """A step into a state, as the transformations call it."""
     if isinstance(key, jax.tree_util.GetAttrKey):
-        return ""
+        return f"{names[key.name]}/" if key.name in names else ""
     return f"{jax.tree_util.keystr((key,), simple=True)}/"
 
 
-def _with_injected(node: Any, prefix: str, found: Mapping[str, Any]) -> Any:
-    new = dict(node.hyperparams)
-    for name, old in node.hyperparams.items():
-        if prefix + name not in found:
-            continue
-        if name in getattr(node, "hyperparams_states", {}):
-            raise ValueError(
-                f"set_hyperparams: {prefix + name} follows a schedule, which would "
-                f"overwrite it; expected a number that does not. Give `inject_"
-                f"hyperparams` a number, or change the schedule of the optimizer."
-            )
-        value = fixed_number(name, found[prefix + name], _ANY)
-        new[name] = jnp.asarray(value, jnp.result_type(old))
-    return node._replace(hyperparams=new)
+def _replaced(name: str, new: Any, old: Any, is_scheduled: bool) -> jax.Array:
+    """A number of the state in the dtype, shape and place of the old one."""
+    if is_scheduled:
+        raise ValueError(
+            f"set_hyperparams: {name} follows a schedule, which would overwrite it; "
+            f"expected a number that does not. Give `inject_hyperparams` a number, or "
+            f"change the schedule of the optimizer."
+        )
+    old = jnp.asarray(old)
+    x = jnp.asarray(fixed_number(_last(name), new, _range(name)), old.dtype)
+    if x.shape not in ((), old.shape):
+        raise ValueError(
+            f"set_hyperparams: {name} is {checks.describe(x)}; expected one number, or "
+            f"{checks.describe(old)} as it is."
+        )
+    return placed_like(old, jnp.broadcast_to(x, old.shape))
 
 
 def _find(name: str, places: Sequence[str]) -> str:

@@ -2,12 +2,9 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
-from jax import lax
-
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, moving_mean
+from jaxopt_lite.core.numerics import abs_sq, inverse_root, moving_mean, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, NonNegative, Numeric, Tensor
@@ -32,8 +29,8 @@ class ScaleByAdaDelta(Rule):
     ) -> tuple[Tensor, ScaleByAdaDeltaState]:
         e_g = moving_mean(slots.e_g, abs_sq(g), self.rho)
         total = e_g + self.eps
-        shrunk = g * jnp.where(total > 0, lax.rsqrt(total), 0.0)
-        u = shrunk * jnp.sqrt(slots.e_x + self.eps)
+        shrunk = g * inverse_root(total)
+        u = shrunk * root(slots.e_x + self.eps)
         return u, ScaleByAdaDeltaState(e_g, moving_mean(slots.e_x, abs_sq(u), self.rho))
 
 

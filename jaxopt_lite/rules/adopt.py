@@ -22,7 +22,7 @@ class ScaleByAdopt(Rule):
     b1: Numeric
     b2: Numeric
     eps: Numeric
-    clip_value: Numeric
+    clip_value_fn: Numeric
     Slots = Moments
     State = ScaleByAdamState
 
@@ -42,7 +42,7 @@ class ScaleByAdopt(Rule):
     def measured(self, g: Tensor, slots: Any, step: Any) -> Tensor:
         """The gradient over the root of the mean square before it, within bounds."""
         ratio = g / jnp.maximum(root(slots.nu), self.eps)
-        return jnp.where(step == 1, 0.0, within(ratio, self.clip_value))
+        return jnp.where(step == 1, 0.0, within(ratio, self.clip_value_fn))
 
 
 class NesterovAdopt(ScaleByAdopt):

@@ -75,7 +75,7 @@ class ScaleByDoG(SharedRule):
         moved, size, start = total
         known = shared.max_dist
         if self.kind == "heuristic":
-            guess = self.init_step * (1 + jnp.sqrt(start))
+            guess = self.init_step * (1 + root(start))
             known = jnp.where(shared.is_init_step, guess, known)
         dist = jnp.maximum(known, root(moved))
         grads = shared.sum_sq_norm_grads + size

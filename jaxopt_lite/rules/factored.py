@@ -5,11 +5,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, real
+from jaxopt_lite.core.numerics import abs_sq, inverse_root, real, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -83,12 +82,12 @@ class ScaleByFactoredRms(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         if not (axes := self.axes(g.shape)):
-            return g * _inverse_root(slots.v)
+            return g * inverse_root(slots.v)
         last, before = axes
         rows = jnp.expand_dims(slots.v_row, last)
         columns = jnp.expand_dims(slots.v_col, before)
-        middle = jnp.sqrt(jnp.mean(rows, before, keepdims=True))
-        return g * (middle * _inverse_root(rows)) * _inverse_root(columns)
+        middle = root(jnp.mean(rows, before, keepdims=True))
+        return g * (middle * inverse_root(rows)) * inverse_root(columns)
 
     def axes(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
         """The largest axis and the next, over which rows and columns are means."""
@@ -175,8 +174,3 @@ def scale_by_factored_rms(
             decay_rate_fn,
         )
     )
-
-
-def _inverse_root(v: Tensor) -> Tensor:
-    """One over the root, and 0 at 0."""
-    return jnp.where(v > 0, lax.rsqrt(v), 0.0)

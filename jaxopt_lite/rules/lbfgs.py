@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import jax.scipy.linalg
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Count, Exact, Tensor
@@ -131,7 +131,7 @@ class ScaleByLBFGS(SharedRule):
             return jnp.ones((), weights.dtype)
         counts = weights[by_age] > 0
         newest = by_age[self.memory_size - 1 - jnp.argmax(counts[::-1])]
-        norm = UNIT * jnp.sqrt(total.squares)
+        norm = UNIT * root(total.squares)
         learnt = total.sy[newest, newest] / total.yy[newest, newest]
         return jnp.where(counts.any(), learnt, 1 / jnp.maximum(norm, 1))
 

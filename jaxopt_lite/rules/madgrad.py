@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, ratio
+from jaxopt_lite.core.numerics import abs_sq, cube_root, ratio
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -58,7 +58,7 @@ class ScaleByMadgrad(Rule):
         )
 
     def emit(self, g: Tensor, slots: Any, p: Tensor, step: Any) -> Tensor:
-        size = jnp.cbrt(slots.grad_sum_sq) + self.eps
+        size = cube_root(slots.grad_sum_sq) + self.eps
         # The difference first: near the beginning it is small, and exact.
         return (1 - self.momentum) * ((slots.x0 - p) - ratio(slots.s, size))
 

@@ -8,7 +8,7 @@ from jax import lax
 
 from jaxopt_lite.core.hyperparameters import FINITE, fixed_number
 from jaxopt_lite.core.matrices import Axes, matrix_axes
-from jaxopt_lite.core.numerics import abs_sq, real
+from jaxopt_lite.core.numerics import abs_sq, real, root
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import Numeric, Tensor
@@ -180,13 +180,13 @@ def _spectral(x: Tensor, eps: Numeric) -> tuple[Tensor, Tensor]:
 def _aol(x: Tensor, eps: Numeric) -> tuple[Tensor, Tensor]:
     gram = _gram(x)
     rows = jnp.sum(jnp.abs(gram), -1, keepdims=True)
-    s = _inverse(jnp.maximum(jnp.sqrt(rows), eps))
+    s = _inverse(jnp.maximum(root(rows), eps))
     return x * s, gram * s * s.mT
 
 
 def _schatten(x: Tensor, eps: Numeric) -> tuple[Tensor, Tensor]:
     gram = _gram(x)
-    s = _inverse(jnp.maximum(jnp.sqrt(_norm(gram)), eps))
+    s = _inverse(jnp.maximum(root(_norm(gram)), eps))
     return x * s, gram * s * s
 
 
@@ -200,7 +200,7 @@ _PRECONDITIONINGS: dict[str, Callable[[Tensor, Numeric], tuple[Tensor, Tensor]]]
 
 def _norm(x: Tensor) -> Tensor:
     """The Frobenius norm of each matrix."""
-    return jnp.sqrt(jnp.sum(abs_sq(x), (-2, -1), keepdims=True))
+    return root(jnp.sum(abs_sq(x), (-2, -1), keepdims=True))
 
 
 def _inverse(x: Any) -> Tensor:

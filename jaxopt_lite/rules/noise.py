@@ -2,8 +2,7 @@
 
 from typing import Any
 
-import jax.numpy as jnp
-
+from jaxopt_lite.core.numerics import root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Numeric, Tensor
 
@@ -19,4 +18,4 @@ class AddAnnealedNoise(Rule):
     def emit(
         self, g: Tensor, slots: Any, p: Any, step: Tensor, *, noise: Tensor
     ) -> Tensor:
-        return g + jnp.sqrt(self.eta / step**self.gamma) * noise
+        return g + root(self.eta / step**self.gamma) * noise

@@ -120,8 +120,7 @@ class Prodigy(SharedRule):
     def emit(
         self, g: Tensor, slots: Any, p: Tensor, step: Any, *, shared: Any
     ) -> Tensor:
-        size = root(slots.exp_avg_sq) + shared.estim_lr * self.eps
-        u = slots.exp_avg / size
+        u = slots.exp_avg / (root(slots.exp_avg_sq) + shared.estim_lr * self.eps)
         return -shared.rate * (u + self.weight_decay * p if self.decays else u)
 
     def rate(self, d: Any, step: Any) -> Any:

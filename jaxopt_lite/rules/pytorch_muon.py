@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.numerics import moving_mean
+from jaxopt_lite.core.numerics import moving_mean, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Numeric, Tensor
 from jaxopt_lite.rules.momentum import TraceState
@@ -43,7 +43,7 @@ class Muon(Rule):
         a, b, c = self.ns_coefficients
         x = u.astype(jnp.bfloat16)
         x = x.T if u.shape[0] > u.shape[1] else x
-        norm = jnp.sqrt(jnp.sum(jnp.square(x.astype(jnp.float32))))
+        norm = root(jnp.sum(jnp.square(x.astype(jnp.float32))))
         x = x / jnp.maximum(norm.astype(jnp.bfloat16), self.eps)
         for _ in range(self.ns_steps):
             gram = x @ x.T

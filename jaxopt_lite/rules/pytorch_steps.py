@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.numerics import abs_sq, real
+from jaxopt_lite.core.numerics import abs_sq, real, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Count, Exact, Numeric, Tensor
 
@@ -112,7 +112,7 @@ class Adafactor(Rule):
         if g.ndim >= 2:
             level = jnp.maximum(_mean(slots.row_var, -2), eps)
             nu = slots.row_var * slots.col_var / level
-        u = g / jnp.sqrt(jnp.maximum(nu, eps * eps))
+        u = g / root(jnp.maximum(nu, eps * eps))
         scale = jnp.maximum(self.eps2, _root_mean_square(p))
         rate = scale * jnp.minimum(self.lr, 1 / jnp.sqrt(step))
         step_down = rate / jnp.maximum(1.0, _root_mean_square(u) / self.d) * u
@@ -125,4 +125,4 @@ def _mean(x: Tensor, axis: int) -> Tensor:
 
 
 def _root_mean_square(x: Tensor) -> Tensor:
-    return jnp.sqrt(jnp.sum(abs_sq(x)) / max(x.size, 1))
+    return root(jnp.sum(abs_sq(x)) / max(x.size, 1))

@@ -10,6 +10,7 @@ from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
     bias_correction,
+    inverse_root,
     moving_mean,
     real,
     root,
@@ -47,7 +48,7 @@ class ScaleByRss(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         total = slots.sum_of_squares
-        return g * jnp.where(total > 0, lax.rsqrt(total + self.eps), 0.0)
+        return g * jnp.where(total > 0, inverse_root(total + self.eps), 0.0)
 
 
 def scale_by_rss(
@@ -114,7 +115,7 @@ class ScaleByRms(Rule):
         return ScaleByRmsState(moving_mean(slots.nu, abs_sq(g), self.decay))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
-        return g * inverse_root(slots.nu, self.eps, self.eps_in_sqrt)
+        return g * one_over_root(slots.nu, self.eps, self.eps_in_sqrt)
 
 
 class DebiasedScaleByRms(ScaleByRms):
@@ -124,7 +125,7 @@ class DebiasedScaleByRms(ScaleByRms):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         nu = slots.nu * (1 / bias_correction(self.decay, step))
-        return g * inverse_root(nu, self.eps, self.eps_in_sqrt)
+        return g * one_over_root(nu, self.eps, self.eps_in_sqrt)
 
 
 def scale_by_rms(
@@ -211,7 +212,7 @@ class ScaleByStddev(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         variance = jnp.maximum(slots.nu - abs_sq(slots.mu), 0.0)
-        return g * inverse_root(variance, self.eps, self.eps_in_sqrt)
+        return g * one_over_root(variance, self.eps, self.eps_in_sqrt)
 
 
 class DebiasedScaleByStddev(ScaleByStddev):
@@ -222,7 +223,7 @@ class DebiasedScaleByStddev(ScaleByStddev):
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         gain = 1 / bias_correction(self.decay, step)
         variance = jnp.maximum(slots.nu * gain - abs_sq(slots.mu * gain), 0.0)
-        return g * inverse_root(variance, self.eps, self.eps_in_sqrt)
+        return g * one_over_root(variance, self.eps, self.eps_in_sqrt)
 
 
 def scale_by_stddev(
@@ -281,6 +282,6 @@ def filled(p: Tensor, value: Numeric) -> Tensor:
     return jnp.full_like(p, value, dtype=real(p.dtype))
 
 
-def inverse_root(nu: Tensor, eps: Numeric, eps_in_sqrt: bool) -> Tensor:
+def one_over_root(nu: Tensor, eps: Numeric, eps_in_sqrt: bool) -> Tensor:
     """One over the root of `nu`, kept finite by `eps` under the root or beside it."""
     return lax.rsqrt(nu + eps) if eps_in_sqrt else 1 / (root(nu) + eps)

@@ -87,6 +87,13 @@ class ScaleByLearningRate(Rule):
         return -self.learning_rate * g
 
 
+class ScaleByLearningRateUpward(ScaleByLearningRate):
+    """A step along the gradient."""
+
+    def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
+        return self.learning_rate * g
+
+
 def scale_by_learning_rate(
     learning_rate: Hyperparameter | None = None, *, flip_sign: bool = True
 ) -> GradientTransformation:
@@ -116,8 +123,8 @@ def scale_by_learning_rate(
     """
     if learning_rate is None:
         return identity()
-    checked = number("learning_rate", learning_rate, NON_NEGATIVE)
-    return leafwise(ScaleByLearningRate(checked) if flip_sign else Scale(checked))
+    rule = ScaleByLearningRate if flip_sign else ScaleByLearningRateUpward
+    return leafwise(rule(number("learning_rate", learning_rate, NON_NEGATIVE)))
 
 
 class WeightDecaySchedule(NamedTuple):

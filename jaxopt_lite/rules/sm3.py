@@ -4,11 +4,10 @@ import functools
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
-from jax import lax
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, moving_mean, real
+from jaxopt_lite.core.numerics import abs_sq, inverse_root, moving_mean, real
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, PerAxis, Signed, Tensor
@@ -38,7 +37,7 @@ class ScaleBySM3(Rule):
         bounds = [jnp.expand_dims(x, _others(g, i)) for i, x in enumerate(slots.mu)]
         bound = functools.reduce(jnp.minimum, bounds)
         total = self.b2 * bound + jnp.where(self.b2 == 1, 1, 1 - self.b2) * abs_sq(g)
-        u = g * jnp.where(total > 0, lax.rsqrt(total + self.eps), 0.0)
+        u = g * jnp.where(total > 0, inverse_root(total + self.eps), 0.0)
         largest = tuple(
             jnp.max(total, _others(g, i), initial=0.0) for i in range(len(slots.mu))
         )

@@ -1,5 +1,7 @@
 """Reading and changing the numbers of an optimizer."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 
 import jaxopt_lite as jl
 from tests.helpers import assert_close
-from tests.table import COMBINED
+from tests.table import CASES, COMBINED
 
 PARAMS = {"kernel": jnp.ones((2, 3)), "bias": jnp.ones(3), "scale": jnp.ones(3)}
 G = jax.tree.map(lambda p: 0.1 * p, PARAMS)
@@ -81,9 +83,76 @@ def test_every_combination_shows_its_numbers_and_takes_others(name):
     tx = COMBINED[name].make(jl)
     shown = jax.eval_shape(lambda p: jl.get_hyperparams(tx, tx.init(p)), PARAMS)
     for place in shown:
-        changed = jl.set_hyperparams(tx, {place: 0.375})
-        assert jl.get_hyperparams(changed, changed.init(PARAMS))[place] == 0.375
-        assert jl.get_hyperparams(tx, tx.init(PARAMS))[place] != 0.375
+        x = 7.0 if place == "every_k_schedule" else 0.375
+        changed = jl.set_hyperparams(tx, {place: x})
+        assert jl.get_hyperparams(tx, tx.init(PARAMS))[place] != x
+        assert jl.get_hyperparams(changed, changed.init(PARAMS)).get(place, x) == x
+
+
+def nodes(tx):
+    """A transformation and all that it is made of."""
+    yield tx
+    for child in tx.children().values():
+        yield from nodes(child)
+
+
+def nested(x):
+    """The transformations in the fields of a value, however deep in tuples."""
+    if isinstance(x, tuple):
+        return [y for part in x for y in nested(part)]
+    return [x] if isinstance(x, jl.GradientTransformation) else []
+
+
+@pytest.mark.parametrize("name", COMBINED)
+def test_every_combinator_names_what_it_is_made_of(name):
+    for tx in nodes(COMBINED[name].make(jl)):
+        fields = tuple(getattr(tx, x.name) for x in dataclasses.fields(tx))
+        assert nested(fields) == list(tx.children().values())
+        assert tx.with_children(tx.children()) == tx
+
+
+@pytest.mark.parametrize("wrap", WRAPPED.values(), ids=WRAPPED)
+def test_the_names_that_are_shown_are_those_of_the_state(wrap):
+    make, own = wrap
+    tx = make(jl.inject_hyperparams(jl.scale_by_learning_rate)(0.75))
+    params = PARAMS
+    if "slow_step_size" in own:
+        params = jl.LookaheadParams.init_synced(PARAMS)
+    state = tx.init(params)
+    shown = jl.get_hyperparams(tx, state)
+    (name,) = (
+        k for k in shown if k.split("/")[-1] == "learning_rate" and shown[k] == 0.75
+    )
+    changed = jl.set_hyperparams(state, {name: 0.25})
+    assert jl.get_hyperparams(tx, changed)[name] == 0.25
+    assert jax.tree.structure(changed) == jax.tree.structure(state)
+
+
+def test_either_optimizer_of_a_sam_is_set():
+    inject = jl.inject_hyperparams(jl.sgd)
+    tx = jl.sam(inject(0.5), inject(0.25))
+    state = jl.set_hyperparams(
+        tx.init(PARAMS),
+        {"optimizer/learning_rate": 1.0, "adv_optimizer/learning_rate": 2.0},
+    )
+    assert jl.get_hyperparams(tx, state) == {
+        "optimizer/learning_rate": 1.0,
+        "adv_optimizer/learning_rate": 2.0,
+    }
+
+
+def test_a_number_inside_another_is_set():
+    inner = jl.inject_hyperparams(jl.sgd)(0.5)
+    tx = jl.inject_hyperparams(lambda factor: jl.chain(inner, jl.scale(factor)))(2.0)
+    state = jl.set_hyperparams(tx.init(PARAMS), learning_rate=0.25, factor=4.0)
+    assert_close(tx.update(G, state)[0], jax.tree.map(lambda g: -g, G), 1e-6)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_number_in_its_own_place_makes_an_equal_optimizer(name):
+    for tx in nodes(CASES[name].ours()):
+        for place, x in tx.hyperparams().items():
+            assert jl.set_hyperparams(tx, {place: x}) == tx
 
 
 def test_the_rate_of_optax_is_shown_where_it_is_in_the_state():
@@ -158,6 +227,44 @@ def test_another_array_is_no_other_trace_and_another_number_is():
     assert len(traces) == 2
 
 
+def test_the_period_of_accumulation_is_shown_at_its_own_count():
+    tx = jl.MultiSteps(jl.sgd(0.5), lambda count: 2 + count)
+    assert jl.get_hyperparams(tx, after(tx, 2))["every_k_schedule"] == 3
+
+
+@pytest.mark.parametrize("flip_sign", [True, False])
+def test_a_rate_is_called_one_whichever_way_it_goes(flip_sign):
+    tx = jl.scale_by_learning_rate(0.5, flip_sign=flip_sign)
+    assert jl.get_hyperparams(tx, tx.init(PARAMS)) == {"learning_rate": 0.5}
+
+
+def test_all_lanes_of_a_swept_state_are_set():
+    tx = jl.inject_hyperparams(jl.sgd)(0.5)
+    lanes = jax.vmap(lambda _: tx.init(PARAMS))(jnp.arange(3))
+    for rate in (0.25, jnp.array([0.25, 0.5, 1.0])):
+        state = jl.set_hyperparams(lanes, learning_rate=rate)
+        expected = np.broadcast_to(rate, 3)
+        assert state.hyperparams["learning_rate"].tolist() == expected.tolist()
+    with pytest.raises(
+        ValueError, match=r"float32\[2\]; expected one number, or float"
+    ):
+        jl.set_hyperparams(lanes, learning_rate=jnp.ones(2))
+
+
+def test_a_number_on_many_devices_stays_there_and_compiles_nothing():
+    everywhere = jax.sharding.NamedSharding(
+        jax.make_mesh((8,), ("x",)), jax.sharding.PartitionSpec()
+    )
+    tx = jl.inject_hyperparams(jl.sgd)(0.5)
+    step = jax.jit(lambda state: tx.update(G, state)[1])
+    state = step(jax.device_put(tx.init(PARAMS), everywhere))
+    state = jl.set_hyperparams(step(state), learning_rate=0.25)
+    assert state.hyperparams["learning_rate"].sharding == everywhere
+    compiled = step._cache_size()
+    step(state)
+    assert step._cache_size() == compiled
+
+
 def test_a_schedule_takes_the_place_of_a_number():
     assert jl.set_hyperparams(jl.adam(0.1), learning_rate=falling) == jl.adam(falling)
 
@@ -203,6 +310,16 @@ INJECTED = jl.inject_hyperparams(jl.adamw)(falling, weight_decay=0.5)
             lambda: jl.set_hyperparams(jl.sgd(0.1), learning_rate="0.1"),
             TypeError,
             "learning_rate is '0.1', a str; expected a number",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.adamw(0.1), {"0/b1": 1.5}),
+            ValueError,
+            r"b1 is 1.5; expected a number in \[0, 1\]",
+        ),
+        (
+            lambda: jl.set_hyperparams(INJECTED.init(PARAMS), weight_decay=-1),
+            ValueError,
+            r"weight_decay is -1; expected a number in \[0, inf\)",
         ),
         (
             lambda: jl.get_hyperparams(3, ()),
