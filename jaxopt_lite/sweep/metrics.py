@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.types import PyTree
+from jaxopt_lite.core.value import short_repr
 
 Shapes = dict[str, jax.ShapeDtypeStruct]
 """The metrics of one lane, without their numbers."""
@@ -27,8 +28,7 @@ def read(returned: Any) -> dict[str, jax.Array]:
         "{'loss': loss, 'losses': losses}."
     )
     if not isinstance(returned, dict) or not returned:
-        found = "an empty dict" if returned == {} else f"a {type(returned).__name__}"
-        raise TypeError(f"sweep: train returned {found}. {cure}")
+        raise TypeError(f"sweep: train returned {short_repr(returned)}. {cure}")
     problems = [
         (str(name), text) for name, x in returned.items() if (text := _problem(name, x))
     ]
