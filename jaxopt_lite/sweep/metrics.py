@@ -92,10 +92,10 @@ def loss(where: str, returned: Any) -> tuple[PyTree, jax.Array]:
     """
     is_pair = isinstance(returned, tuple) and len(returned) == 2
     if not is_pair or _problem("loss", returned[1]) or np.ndim(returned[1]):
-        found = [*map(checks.describe, returned)] if is_pair else returned
+        found = f"the loss {checks.describe(returned[1])}" if is_pair else returned
         raise TypeError(
-            f"{where}: the training returned {found}, a {type(returned).__name__}; "
-            f"expected a pair of a state and a loss, a real number."
+            f"{where}: the training returned {found}; expected a pair of a state and a "
+            f"loss, a real number."
         )
     return returned[0], _widened(returned[1])
 

@@ -103,8 +103,8 @@ def read(path: Path) -> Record:
         ValueError: if it is no results file, or is damaged.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as found:
+            arrays = {name: found[name] for name in found.files}
         header = json.loads(str(arrays.pop("header")))
         if header["version"] != VERSION:
             raise ValueError(f"version {header['version']}, not {VERSION}")
@@ -162,7 +162,7 @@ def _shapes(record: Record) -> dict[str, str]:
 
 def _short(x: Any) -> str:
     text = str(x)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def plain(x: Any) -> Any:

@@ -140,9 +140,8 @@ class Result:
         first = self.ranked(metric, maximize=maximize)[0]
         if self.diverged[first].any():
             raise ValueError(
-                f"best: each of {len(self)} configurations has a seed that diverged, "
-                f"at step {self.diverged_step.max()} at the latest; expected one "
-                f"without. Sweep smaller learning rates."
+                f"best: each of {len(self)} configurations has a seed that diverged; "
+                f"expected one without. Sweep smaller learning rates, or more of them."
             )
         return self[first]
 

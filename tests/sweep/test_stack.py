@@ -76,11 +76,12 @@ def test_equal_optimizers_are_one_optimizer():
 
 
 def test_optimizers_of_another_structure():
-    a = jl.chain(jl.scale_by_adam(nesterov=True), jl.clip(1.0))
-    b = jl.chain(jl.scale_by_adam(b1=0.8), jl.scale(1.0))
+    a = jl.chain(jl.scale(jl.by_path({"*": 0.1}, strict=True)), jl.clip(1.0))
+    b = jl.chain(jl.scale(jl.by_path({"*": 0.2})), jl.scale(1.0))
     assert message(ValueError, sweep.stack, [a, a, b]) == (
         "stack: optimizers differ in more than numbers.\n"
-        "  'transforms/0/rule/nesterov': True in optimizer 0, False in optimizer 2\n"
+        "  'transforms/0/rule/step_size/strict': True in optimizer 0, False in "
+        "optimizer 2\n"
         "  'transforms/1/rule': Clip(max_delta=1.0) in optimizer 0, "
         "Scale(step_size=1.0) in optimizer 2\n"
         "Expected the same transformations with other numbers: sweep over the rest as "
