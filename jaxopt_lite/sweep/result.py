@@ -165,10 +165,11 @@ class Result:
     def table(
         self, metric: str | None = None, *, maximize: bool = False, top: int = 10
     ) -> Any:
-        """The best configurations, with the mean and standard error of every metric.
+        """The best configurations, with means and standard errors.
 
         Args:
-            metric: by which they are ranked, as for `best`.
+            metric: by which they are ranked, as for `best`; it is shown beside all
+                that are no curves.
             maximize: whether the greatest mean is the best.
             top: how many to show.
 
@@ -186,25 +187,27 @@ class Result:
                 "table: rich is not installed. Install jaxopt_lite[sweep]; `to_dict` "
                 "needs nothing."
             ) from error
-        shown = self.ranked(metric, maximize=maximize)[:top]
+        by = self.default(metric)
+        shown = self.ranked(by, maximize=maximize)[:top]
         caption = (
             f"{len(shown)} of {len(self)} configurations, mean over "
             f"{checks.plural(self.seeds, 'seed', 'seeds')}"
         )
         table = Table(caption=caption)
+        names = [name for name, x in self.metrics.items() if x.ndim == 2 or name == by]
         for name in self.space.names:
-            table.add_column(name, justify="right")
-        for name in self.metrics:
             table.add_column(name, justify="right", no_wrap=True)
+        for name in names:
+            table.add_column(name, justify="right")
         if self.diverged.any():
             table.add_column("diverged", justify="right")
         for i in shown:
-            table.add_row(*self._cells(self[i]))
+            table.add_row(*self._cells(self[i], names))
         return table
 
-    def _cells(self, row: Configuration) -> list[str]:
+    def _cells(self, row: Configuration, metrics: list[str]) -> list[str]:
         cells = [_number(record_.plain(x)) for x in row.hyperparams.values()]
-        for name in self.metrics:
+        for name in metrics:
             error = row.standard_error[name]
             spread = f" ± {error:.2g}" if np.isfinite(error) else ""
             cells.append(f"{row.mean[name]:.4g}{spread}")
