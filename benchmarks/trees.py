@@ -65,11 +65,18 @@ def one(shrink: int = 1) -> Shapes:
     return {"kernel": array(4096 // shrink, 4096 // shrink)}
 
 
+def digits(shrink: int = 1) -> Shapes:
+    """A network from 8 x 8 pixels to ten digits; `shrink` divides its hidden layer."""
+    width = max(32 // shrink, 2)
+    return {"hidden": linear(64, width), "head": linear(width, 10)}
+
+
 TREES: dict[str, Callable[..., Shapes]] = {
     "gpt2": gpt2,
     "thousand": thousand,
     "small": small,
     "one": one,
+    "digits": digits,
 }
 
 

@@ -1,6 +1,5 @@
 """Lanes: one function for many inputs at once, in chunks, on every device."""
 
-import dataclasses
 import math
 import os
 from collections.abc import Callable, Iterator
@@ -13,82 +12,89 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxopt_lite.core.types import PyTree
 
 
-@dataclasses.dataclass(frozen=True)
 class Program:
-    """A function compiled for chunks of one size."""
+    """A function of one lane, traced and then compiled for chunks of lanes.
 
-    run: Callable[[PyTree], PyTree]
-    size: int
-    sharding: NamedSharding
-    compilations: int
-
-    def __call__(self, inputs: PyTree) -> PyTree:
-        """What the function gives for up to `size` lanes, as NumPy arrays.
-
-        The lanes that are missing repeat the last one, and are taken off again.
-        """
-        lanes = len(jax.tree.leaves(inputs)[0])
-        padding = self.size - lanes
-        padded = jax.tree.map(
-            lambda x: np.concatenate([x, np.repeat(x[-1:], padding, axis=0)]), inputs
-        )
-        outputs = self.run(jax.tree.map(self._place, padded))
-        return jax.tree.map(lambda x: gathered(x)[:lanes], outputs)
-
-    def _place(self, x: np.ndarray) -> jax.Array:
-        return jax.make_array_from_callback(x.shape, self.sharding, x.__getitem__)
-
-
-def shapes_of(function: Callable[[PyTree], PyTree], inputs: PyTree) -> PyTree:
-    """The shapes of what a function gives for one lane; nothing is computed."""
-    one = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs)
-    return jax.eval_shape(function, one)
-
-
-def compile_lanes(
-    function: Callable[[PyTree], PyTree],
-    inputs: PyTree,
-    mesh: Mesh,
-    batch_size: int | None,
-) -> Program:
-    """Compiles a function for chunks of lanes, each device working on its share alone.
+    Each device works on its share of a chunk, alone.
 
     Args:
-        function: takes one lane of `inputs`.
+        function: takes one lane of `inputs` and returns a tree of arrays.
         inputs: a tree of NumPy arrays with an axis of lanes in front.
-        mesh: the devices; the lanes are spread over all its axes.
-        batch_size: lanes in a chunk; None takes all, or as many as fit into memory.
+        mesh: the devices; lanes are spread over all its axes.
+        batch_size: lanes in a chunk at most; None takes all, or as many as fit into
+            memory.
     """
-    lanes = len(jax.tree.leaves(inputs)[0])
-    devices = mesh.size
-    split = PartitionSpec(mesh.axis_names)
-    sharding = NamedSharding(mesh, split)
-    spread = jax.jit(
-        jax.shard_map(
-            jax.vmap(function),
-            mesh=mesh,
-            in_specs=split,
-            out_specs=split,
-            check_vma=False,
-        )
-    )
 
-    def compiled(size: int) -> Any:
+    def __init__(
+        self,
+        function: Callable[[PyTree], PyTree],
+        inputs: PyTree,
+        mesh: Mesh,
+        batch_size: int | None,
+    ):
+        self.compilations = 0
+        self._mesh, self._inputs, self._batch_size = mesh, inputs, batch_size
+        split = PartitionSpec(mesh.axis_names)
+        self._sharding = NamedSharding(mesh, split)
+        self._function = jax.jit(
+            jax.shard_map(
+                jax.vmap(function),
+                mesh=mesh,
+                in_specs=split,
+                out_specs=split,
+                check_vma=False,
+            )
+        )
+        self._trace(batch_size or self._lanes + mesh.size)
+
+    @property
+    def shapes(self) -> PyTree:
+        """What the function returns for one lane, without the numbers."""
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self._traced.out_info
+        )
+
+    def compile(self) -> None:
+        """Compiles; once more, for smaller chunks, if memory is too small."""
+        self._compile()
+        needed = memory_of(self._run)
+        if self._batch_size is None and needed > (free := free_memory(self._mesh)):
+            self._trace(int(self.size * free / needed))
+            self._compile()
+
+    def __call__(self, inputs: PyTree) -> PyTree:
+        """What the function returns for up to `size` lanes, in NumPy arrays.
+
+        Missing lanes repeat the last one, and are taken off again.
+        """
+        lanes = len(jax.tree.leaves(inputs)[0])
+        outputs = self._run(jax.tree.map(self._place, inputs))
+        return jax.tree.map(lambda x: gathered(x)[:lanes], outputs)
+
+    @property
+    def _lanes(self) -> int:
+        return len(jax.tree.leaves(self._inputs)[0])
+
+    def _trace(self, at_most: int) -> None:
+        self.size = chunk_size(self._lanes, at_most, self._mesh.size)
         shapes = jax.tree.map(
             lambda x: jax.ShapeDtypeStruct(
-                (size, *x.shape[1:]), x.dtype, sharding=sharding
+                (self.size, *x.shape[1:]), x.dtype, sharding=self._sharding
             ),
-            inputs,
+            self._inputs,
         )
-        return spread.lower(shapes).compile()
+        self._traced = self._function.trace(shapes)
 
-    size = chunk_size(lanes, batch_size or lanes + devices, devices)
-    run = compiled(size)
-    needed = memory_of(run)
-    if batch_size is not None or needed <= (free := free_memory(mesh)):
-        return Program(run, size, sharding, compilations=1)
-    size = chunk_size(lanes, int(size * free / needed), devices)
-    return Program(compiled(size), size, sharding, compilations=2)
+    def _compile(self) -> None:
+        self._run = self._traced.lower().compile()
+        self.compilations += 1
+
+    def _place(self, x: np.ndarray) -> jax.Array:
+        padding = [(0, self.size - len(x)), *[(0, 0)] * (x.ndim - 1)]
+        full = np.pad(x, padding, mode="edge")
+        return jax.make_array_from_callback(
+            full.shape, self._sharding, full.__getitem__
+        )
 
 
 def chunk_size(lanes: int, at_most: int, devices: int) -> int:

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep import metrics
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
-from jaxopt_lite.sweep.lanes import chunks, compile_lanes, shapes_of
+from jaxopt_lite.sweep.lanes import Program, chunks
 from jaxopt_lite.sweep.record import Record
 from jaxopt_lite.sweep.result import Result
 from jaxopt_lite.sweep.space import Space
@@ -96,36 +96,37 @@ def run(
     path = _checked(train, space, key, seeds, path, mesh, batch_size)
     mesh = Mesh(np.array(jax.devices()), ("lanes",)) if mesh is None else mesh
     sweep = _Sweep(train, space, key, seeds)
-    programs = [sweep.lanes(members) for members in space.programs()]
-    shapes = metrics.agree(
-        [shapes_of(sweep.function(lanes), sweep.inputs(lanes)) for lanes in programs],
-        [space[lanes[0, 0]] for lanes in programs],
+    groups = [sweep.lanes(members) for members in space.programs()]
+    programs = [
+        Program(sweep.function(lanes), sweep.inputs(lanes), mesh, batch_size)
+        for lanes in groups
+    ]
+    record = sweep.record(
+        metrics.agree(
+            [program.shapes for program in programs],
+            [space[lanes[0, 0]] for lanes in groups],
+        )
     )
-    record = sweep.record(shapes)
     if path:
         record.resume(path)
         _agree_on(record.done)
-    resumed, compilations = int(record.done.sum()), 0
+    resumed = int(record.done.sum())
     speaks = progress and jax.process_index() == 0
     if resumed and speaks:
         print(
             f"{path}: {resumed} of {record.done.size} lanes are done.", file=sys.stderr
         )
     with _bar(record.done.size, resumed, speaks) as advance:
-        for lanes in programs:
+        for lanes, program in zip(groups, programs, strict=True):
             todo = lanes[~record.done[tuple(lanes.T)]]
-            if not len(todo):
-                continue
-            program = compile_lanes(
-                sweep.function(lanes), sweep.inputs(lanes), mesh, batch_size
-            )
-            compilations += program.compilations
+            if len(todo):
+                program.compile()
             for chunk in chunks(todo, program.size):
-                found = program(sweep.inputs(chunk))
-                record.add(chunk, found)
+                record.add(chunk, program(sweep.inputs(chunk)))
                 if path and jax.process_index() == 0:
                     record.write(path)
                 advance(len(chunk))
+    compilations = sum(program.compilations for program in programs)
     return Result(record, compilations, resumed)
 
 
@@ -137,8 +138,6 @@ class _Sweep:
         self.is_typed = jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key)
         self.impl = jax.random.key_impl(key) if self.is_typed else None
         self.key = np.asarray(jax.random.key_data(key))
-        folded = jax.vmap(jax.random.fold_in, (None, 0))(key, np.arange(seeds))
-        self.keys = np.asarray(jax.random.key_data(folded))
         self.columns = numbers(space)
 
     def lanes(self, members: list[int]) -> np.ndarray:
@@ -146,22 +145,28 @@ class _Sweep:
         return np.array([*itertools.product(members, range(self.seeds))])
 
     def inputs(self, lanes: np.ndarray) -> Any:
-        """The numbers and the key of each lane."""
+        """The numbers and the seed of each lane."""
         configurations, seeds = lanes.T
         columns = {name: x[configurations] for name, x in self.columns.items()}
-        return columns, self.keys[seeds]
+        return columns, seeds.astype(np.int32)
 
     def function(self, lanes: np.ndarray) -> Callable[[Any], dict[str, jax.Array]]:
         """`train` for the static values that the lanes share."""
         configuration = self.space[lanes[0, 0]]
 
         def one(inputs: Any) -> dict[str, jax.Array]:
-            columns, key = inputs
-            if self.is_typed:
-                key = jax.random.wrap_key_data(key, impl=self.impl)
-            return metrics.read(self.train(with_numbers(configuration, columns), key))
+            columns, seed = inputs
+            hyperparams = with_numbers(configuration, columns)
+            return metrics.read(self.train(hyperparams, self.key_of(seed)))
 
         return one
+
+    def key_of(self, seed: jax.Array) -> jax.Array:
+        """The key that `train` gets; it is made within the program."""
+        key: Any = self.key
+        if self.is_typed:
+            key = jax.random.wrap_key_data(key, impl=self.impl)
+        return jax.random.fold_in(key, seed)
 
     def record(self, shapes: metrics.Shapes) -> Record:
         """Room for what the lanes will return."""
