@@ -19,7 +19,7 @@ from benchmarks.trace import cool
 from jaxopt_lite.sweep import grid
 from jaxopt_lite.sweep import run as run_sweep
 
-TREE, SHRINK, REPEATS = "digits", 1, 2
+TREE, SHRINK, REPEATS = "digits", 1, 3
 BATCH = 32
 
 RUN, VMAP, INJECTED, LOOP = "sweep.run", "vmap", "vmap, injected", "a loop"
@@ -51,10 +51,11 @@ class Task:
         self.traced = 0
 
     def loss(self, params: Any, rows: Any) -> jax.Array:
-        hidden = jnp.asarray(self.x)[rows] @ params["hidden"]["kernel"]
-        hidden = jax.nn.relu(hidden + params["hidden"]["bias"])
-        logits = hidden @ params["head"]["kernel"] + params["head"]["bias"]
-        log_p = jax.nn.log_softmax(logits)
+        *hidden, head = params["layers"]
+        x = jnp.asarray(self.x)[rows]
+        for layer in hidden:
+            x = jax.nn.relu(x @ layer["kernel"] + layer["bias"])
+        log_p = jax.nn.log_softmax(x @ head["kernel"] + head["bias"])
         right = jnp.take_along_axis(log_p, jnp.asarray(self.y)[rows][:, None], axis=1)
         return -jnp.mean(right)
 
@@ -80,11 +81,13 @@ def sweeps(
         name: jnp.array([c[name] for c in configurations]) for name in configurations[0]
     }
 
+    key = jax.random.key(0)
+
     def by_run() -> Any:
         found = run_sweep(
             lambda hyperparams, key: {"loss": task.train(jl.adamw(**hyperparams))},
             grid(**{name: sorted({*x.tolist()}) for name, x in columns.items()}),
-            key=jax.random.key(0),
+            key=key,
             progress=False,
         )
         return found.metrics["loss"][:, 0]

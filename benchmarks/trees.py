@@ -1,5 +1,6 @@
 """The trees of parameters that are measured, as shapes alone."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -66,9 +67,10 @@ def one(shrink: int = 1) -> Shapes:
 
 
 def digits(shrink: int = 1) -> Shapes:
-    """A network from 8 x 8 pixels to ten digits; `shrink` divides its hidden layer."""
+    """Four layers from 8 x 8 pixels to ten digits; `shrink` divides the hidden ones."""
     width = max(32 // shrink, 2)
-    return {"hidden": linear(64, width), "head": linear(width, 10)}
+    widths = [64, width, width, width, 10]
+    return {"layers": [linear(*pair) for pair in itertools.pairwise(widths)]}
 
 
 TREES: dict[str, Callable[..., Shapes]] = {

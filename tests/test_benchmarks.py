@@ -20,7 +20,7 @@ from benchmarks.__main__ import BENCHMARKS, main
         ("thousand", 1_000, 4_556_800),
         ("small", 2_000, 4_160_000),
         ("one", 1, 16_777_216),
-        ("digits", 4, 2_410),
+        ("digits", 8, 4_522),
     ],
 )
 def test_trees_have_the_sizes_of_their_names(name, leaves, parameters):
@@ -126,7 +126,7 @@ def test_a_ratio_is_taken_round_by_round():
         ("trace", "one", 1),
         ("eager", "one", 1),
         ("step", "one", 1),
-        ("sweep", "digits", 4),
+        ("sweep", "digits", 8),
     ],
 )
 def test_a_benchmark_prints_its_table_and_saves_it(
