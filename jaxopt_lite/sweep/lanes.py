@@ -1,8 +1,8 @@
 """Lanes: one function for many inputs at once, in chunks, on every device."""
 
 import math
-import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -116,20 +116,41 @@ def memory_of(compiled: Any) -> float:
 
 
 def free_memory(mesh: Mesh) -> float:
-    """The free bytes of the fullest local device, less a tenth; inf where unknown."""
-    free = min(_free_bytes(device) for device in mesh.local_devices)
-    if mesh.local_devices[0].platform == "cpu":  # they share the memory of the host
-        free /= len(mesh.local_devices)
-    return 0.9 * free
+    """The free bytes of the fullest device, less a tenth; inf where unknown."""
+    here = mesh.local_devices
+    if here[0].platform == "cpu":  # they share the memory of the host
+        free = _free_on_host() / len(here)
+    else:
+        free = min(_free_on(device) for device in here)
+    return float(0.9 * everywhere(np.float32(free), mesh).min())
 
 
-def _free_bytes(device: jax.Device) -> float:
-    stats = device.memory_stats()
-    if stats:
-        return float(stats["bytes_limit"] - stats["bytes_in_use"])
-    if device.platform == "cpu" and "SC_AVPHYS_PAGES" in os.sysconf_names:
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    return math.inf
+def _free_on(device: jax.Device) -> float:
+    stats = device.memory_stats() or {}
+    return stats.get("bytes_limit", math.inf) - stats.get("bytes_in_use", 0)
+
+
+def _free_on_host() -> float:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return math.inf
+    kib = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+    return 1024.0 * kib[0] if kib else math.inf
+
+
+def spans_processes(mesh: Mesh) -> bool:
+    """Whether other processes have devices of the mesh."""
+    return len(mesh.local_devices) < mesh.size
+
+
+def everywhere(x: Any, mesh: Mesh) -> np.ndarray:
+    """What each process that the mesh spans has here, along an axis in front."""
+    if not spans_processes(mesh):
+        return np.asarray(x)[None]
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(x))
 
 
 def gathered(x: jax.Array) -> np.ndarray:

@@ -83,7 +83,7 @@ def _curves(plot: Any, result: Result, metric: str, maximize: bool) -> None:
 
 def _line(plot: Any, result: Result, metric: str, axis: Axis, maximize: bool) -> None:
     best = _best(result, metric, [axis], maximize)
-    values = sorted(best, key=lambda v: v[0]) if axis.is_number else list(best)
+    values = sorted(best)
     rows = [best[value] for value in values]
     place = _places(plot.xaxis, plot.set_xscale, axis)
     mean = result.mean(metric)[rows]
@@ -117,8 +117,15 @@ def _map(
 def _best(
     result: Result, metric: str, axes: list[Axis], maximize: bool
 ) -> dict[tuple[Any, ...], int]:
-    """For each combination of values the best configuration that has it."""
-    columns = [[*map(plain, result.space.column(axis.name))] for axis in axes]
+    """For each combination of values the best configuration that has it.
+
+    A static value is known by its place on the axis.
+    """
+    space = result.space
+    columns = [
+        space.column(axis.name) if axis.is_number else space.levels(axis.name)
+        for axis in axes
+    ]
     best: dict[tuple[Any, ...], int] = {}
     for i in result.ranked(metric, maximize=maximize):
         best.setdefault(tuple(column[i] for column in columns), i)
@@ -131,9 +138,8 @@ def _places(axis_of_plot: Any, set_scale: Any, axis: Axis) -> Any:
     if axis.is_number:
         set_scale("log" if axis.is_logarithmic else "linear")
         return float
-    labels = [*map(plain, axis.values)]
-    axis_of_plot.set_ticks(range(len(labels)), [*map(str, labels)])
-    return labels.index
+    axis_of_plot.set_ticks(range(len(axis.values)), [*map(_text, axis.values)])
+    return int
 
 
 def _edges(places: list[float], axis: Axis) -> np.ndarray:

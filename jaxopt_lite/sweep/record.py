@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -166,5 +167,7 @@ def _short(x: Any) -> str:
 
 
 def plain(x: Any) -> Any:
-    """A static value as JSON holds it: itself, or in words."""
-    return x if x is None or isinstance(x, bool | int | float | str) else short_repr(x)
+    """A static value as JSON holds it: itself, or in words, the same in any process."""
+    if x is None or isinstance(x, bool | int | float | str):
+        return x
+    return re.sub(" at 0x[0-9a-f]+", "", short_repr(x))

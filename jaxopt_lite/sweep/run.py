@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep import metrics
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
-from jaxopt_lite.sweep.lanes import Program, chunks
+from jaxopt_lite.sweep.lanes import Program, chunks, everywhere, spans_processes
 from jaxopt_lite.sweep.record import Record
 from jaxopt_lite.sweep.result import Result
 from jaxopt_lite.sweep.space import Space
@@ -109,21 +109,21 @@ def run(
     )
     if path:
         record.resume(path)
-        _agree_on(record.done)
+        _agree_on(record.done, mesh)
     resumed = int(record.done.sum())
-    speaks = progress and jax.process_index() == 0
-    if resumed and speaks:
+    leads = not spans_processes(mesh) or jax.process_index() == 0
+    if resumed and progress and leads:
         print(
             f"{path}: {resumed} of {record.done.size} lanes are done.", file=sys.stderr
         )
-    with _bar(record.done.size, resumed, speaks) as advance:
+    with _bar(record.done.size, resumed, progress and leads) as advance:
         for lanes, program in zip(groups, programs, strict=True):
             todo = lanes[~record.done[tuple(lanes.T)]]
             if len(todo):
                 program.compile()
             for chunk in chunks(todo, program.size):
                 record.add(chunk, program(sweep.inputs(chunk)))
-                if path and jax.process_index() == 0:
+                if path and leads:
                     record.write(path)
                 advance(len(chunk))
     compilations = sum(program.compilations for program in programs)
@@ -208,18 +208,13 @@ def _checked(
     return path
 
 
-def _agree_on(done: np.ndarray) -> None:
+def _agree_on(done: np.ndarray, mesh: Mesh) -> None:
     """Waits until all processes have read the file.
 
     Raises:
         ValueError: if they have read different ones.
     """
-    if jax.process_count() == 1:
-        return
-    from jax.experimental import multihost_utils
-
-    seen = np.asarray(multihost_utils.process_allgather(done))
-    if not (seen == done).all():
+    if not (everywhere(done, mesh) == done).all():
         raise ValueError(
             "run: the processes find different results at path; expected a file that "
             "they share."

@@ -100,8 +100,12 @@ class Space:
     def column(self, name: str) -> list[Any]:
         """The value of one axis in each configuration."""
         axis = self.axis(name)
-        i = self.axes.index(axis)
-        return [axis.values[row[i]] for row in self.rows]
+        return [axis.values[level] for level in self.levels(name)]
+
+    def levels(self, name: str) -> list[int]:
+        """Which value of one axis each configuration takes."""
+        i = self.names.index(known("axis", name, self.names))
+        return [row[i] for row in self.rows]
 
     def programs(self) -> list[list[int]]:
         """The configurations that share a program: those of equal static values."""

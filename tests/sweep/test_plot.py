@@ -68,6 +68,13 @@ def test_values_that_are_no_numbers_stand_side_by_side(result, drawn, tmp_path):
     )
 
 
+def test_static_values_of_one_name_are_apart(drawn, tmp_path):
+    space = sweep.grid(kind=[lambda: 1.0, lambda: 2.0])
+    train = lambda h, key: {"loss": h["kind"]()}  # noqa: E731
+    sweep.run(train, space, key=KEY, progress=False).plot(tmp_path / "x.png")
+    np.testing.assert_allclose(drawn().lines[0].get_ydata(orig=False), [1, 2])
+
+
 def test_a_map_over_two_axes(result, drawn, tmp_path):
     result.plot(tmp_path / "x.png", over=("rate", "b1"))
     axes = drawn()

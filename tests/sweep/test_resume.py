@@ -72,7 +72,8 @@ def test_an_interrupted_run_cannot_be_loaded(stopped):
 
 
 def test_a_result_is_saved_and_loaded(tmp_path):
-    space = SPACE * sweep.grid(tx=[jl.sgd, jl.adam(0.1), None, 3])
+    made = partial(jl.sgd, momentum=0.5)
+    space = SPACE * sweep.grid(tx=[jl.sgd, jl.adam(0.1), made, 3])
     result = run(descend, space, progress=False)
     result.save(tmp_path / "sweep.npz")
     loaded = sweep.load(tmp_path / "sweep.npz")
@@ -80,7 +81,12 @@ def test_a_result_is_saved_and_loaded(tmp_path):
     assert loaded.space.names == space.names and loaded.space.rows == space.rows
     assert loaded.space.axes[:2] == space.axes[:2]
     *_, functions = loaded.space.axes
-    assert functions.values == ("sgd", repr(jl.adam(0.1)), None, 3)
+    assert functions.values == (
+        "sgd",
+        repr(jl.adam(0.1)),
+        "functools.partial(<function sgd>, momentum=0.5)",
+        3,
+    )
     result.save(tmp_path / "sweep.npz")  # once more
     loaded.save(tmp_path / "again.npz")
     assert run(descend, space, path=tmp_path / "again.npz").resumed == 256
