@@ -67,9 +67,9 @@ def one(shrink: int = 1) -> Shapes:
 
 
 def digits(shrink: int = 1) -> Shapes:
-    """Four layers from 8 x 8 pixels to ten digits; `shrink` divides the hidden ones."""
+    """Five layers from 8 x 8 pixels to ten digits; `shrink` divides the hidden ones."""
     width = max(32 // shrink, 2)
-    widths = [64, width, width, width, 10]
+    widths = [64, *[width] * 4, 10]
     return {"layers": [linear(*pair) for pair in itertools.pairwise(widths)]}
 
 

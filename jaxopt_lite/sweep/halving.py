@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import jax
@@ -85,31 +86,26 @@ def successive_halving(
     _check(len(space), eta, rungs)
     sizes = [len(space) // eta**rung for rung in range(rungs)]
 
+    def train(rung: int, columns: Any, state: PyTree, key: jax.Array) -> Any:
+        returned = train_rung(with_numbers(space[0], columns), state, key, rung)
+        return metrics.loss("successive_halving", returned)
+
     @jax.jit
     def climb(columns: dict[str, jax.Array], key: jax.Array) -> Any:
-        at = jnp.arange(len(space))
+        at, losses = jnp.arange(len(space)), jnp.zeros(len(space))
         states: PyTree = None
-        losses = jnp.zeros(len(space))
         found = []
         for rung, size in enumerate(sizes):
             best = ranked(losses)[:size]
-            at, states = at[best], jax.tree.map(lambda x, i=best: x[i], states)
-            keys = jax.vmap(partial(jax.random.fold_in, jax.random.fold_in(key, rung)))(
-                at
-            )
-
-            def train(
-                columns: Any, state: PyTree, key: jax.Array, rung: int = rung
-            ) -> Any:
-                hyperparams = with_numbers(space[0], columns)
-                returned = train_rung(hyperparams, state, key, rung)
-                return metrics.loss("successive_halving", returned)
-
+            at, states = at[best], jax.tree.map(itemgetter(best), states)
             here = {name: x[at] for name, x in columns.items()}
-            states, losses = jax.vmap(train)(here, states, keys)
+            key_of = partial(jax.random.fold_in, jax.random.fold_in(key, rung))
+            states, losses = jax.vmap(partial(train, rung))(
+                here, states, jax.vmap(key_of)(at)
+            )
             found.append((at, losses))
         best = ranked(losses)[0]
-        return at[best], losses[best], jax.tree.map(lambda x: x[best], states), found
+        return at[best], losses[best], jax.tree.map(itemgetter(best), states), found
 
     number, loss, state, found = climb(numbers(space), key)
     finite("successive_halving", loss)

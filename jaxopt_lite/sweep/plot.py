@@ -82,14 +82,13 @@ def _curves(plot: Any, result: Result, metric: str, maximize: bool) -> None:
 
 
 def _line(plot: Any, result: Result, metric: str, axis: Axis, maximize: bool) -> None:
-    best = _best(result, metric, [axis], maximize)
-    values = sorted(best)
-    rows = [best[value] for value in values]
-    place = _places(plot.xaxis, plot.set_xscale, axis)
-    mean = result.mean(metric)[rows]
+    _set_up(plot.xaxis, plot.set_xscale, axis)
+    best = sorted(_best(result, metric, [axis], maximize).items())
+    x, rows = [value for (value,), _ in best], [i for _, i in best]
     error = np.nan_to_num(result.standard_error(metric)[rows])
-    x = [place(value) for (value,) in values]
-    plot.errorbar(x, mean, error, marker="o", capsize=3, linewidth=1.5)
+    plot.errorbar(
+        x, result.mean(metric)[rows], error, marker="o", capsize=3, linewidth=1.5
+    )
     plot.set(ylabel=metric)
 
 
@@ -97,21 +96,16 @@ def _map(
     plot: Any, result: Result, metric: str, x: Axis, y: Axis, maximize: bool
 ) -> Any:
     """Cells where every pair of values occurs, else points."""
+    _set_up(plot.xaxis, plot.set_xscale, x)
+    _set_up(plot.yaxis, plot.set_yscale, y)
     best = _best(result, metric, [x, y], maximize)
     mean = result.mean(metric)
-    across = _places(plot.xaxis, plot.set_xscale, x)
-    along = _places(plot.yaxis, plot.set_yscale, y)
-    if len(best) == len({v for v, _ in best}) * len({w for _, w in best}):
-        columns = sorted({across(v): v for v, _ in best}.items())
-        rows = sorted({along(w): w for _, w in best}.items())
-        cells = [[mean[best[v, w]] for _, v in columns] for _, w in rows]
-        edges = [
-            _edges([p for p, _ in places], axis)
-            for places, axis in ((columns, x), (rows, y))
-        ]
-        return plot.pcolormesh(*edges, np.ma.masked_invalid(cells))
-    points = [(across(v), along(w)) for v, w in best]
-    return plot.scatter(*zip(*points, strict=True), c=mean[list(best.values())])
+    columns, rows = (sorted({pair[i] for pair in best}) for i in (0, 1))
+    if len(best) < len(columns) * len(rows):
+        return plot.scatter(*zip(*best, strict=True), c=mean[[*best.values()]])
+    cells = [[mean[best[v, w]] for v in columns] for w in rows]
+    edges = _edges(columns, x), _edges(rows, y)
+    return plot.pcolormesh(*edges, np.ma.masked_invalid(cells))
 
 
 def _best(
@@ -132,14 +126,14 @@ def _best(
     return best
 
 
-def _places(axis_of_plot: Any, set_scale: Any, axis: Axis) -> Any:
-    """Sets up an axis of the picture; gives the function from values to places."""
+def _set_up(axis_of_plot: Any, set_scale: Any, axis: Axis) -> None:
+    """Names an axis of the picture, and what stands on it."""
     axis_of_plot.set_label_text(axis.name)
     if axis.is_number:
         set_scale("log" if axis.is_logarithmic else "linear")
-        return float
-    axis_of_plot.set_ticks(range(len(axis.values)), [*map(_text, axis.values)])
-    return int
+    else:
+        labels = [*map(_text, axis.values)]
+        axis_of_plot.set_ticks(range(len(labels)), labels)
 
 
 def _edges(places: list[float], axis: Axis) -> np.ndarray:
