@@ -9,6 +9,7 @@ import pytest
 
 import jaxopt_lite as jl
 from jaxopt_lite import sweep
+from jaxopt_lite.core.value import short_repr
 from tests.sweep.training import message
 
 KEY = jax.random.key(0)
@@ -43,17 +44,17 @@ def test_zipped_axes_go_side_by_side_and_share_programs():
         ([0, 0.1], True),
         (np.array([1, 2]), True),
         (jnp.array([0.1]), True),
-        ([jnp.float32(0.1), np.float64(0.2)], True),
+        ((jnp.float32(0.1), np.float64(0.2)), True),
         ([16, 32], False),
         (range(3), False),
         ([True, False], False),
         (np.array([True]), False),
         (["adam", "sgd"], False),
         ([None, 0.1], False),
-        ([jl.adam, jl.sgd], False),
+        ((jl.adam, jl.sgd), False),
         ([(64,), (64, 64)], False),
     ],
-    ids=str,
+    ids=short_repr,
 )
 def test_floats_and_arrays_are_numbers_and_all_else_is_static(values, is_number):
     assert sweep.grid(a=values).axis("a").is_number == is_number
@@ -75,7 +76,7 @@ def test_numbers_keep_the_digits_they_print():
         ([1e-4, 1e-1], False),
         ([16, 32, 64], False),
     ],
-    ids=str,
+    ids=short_repr,
 )
 def test_even_logarithms_are_noticed(values, is_logarithmic):
     assert sweep.grid(a=values).axis("a").is_logarithmic == is_logarithmic
