@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 SUBMODULES = (
     "jaxopt_lite.tree",
     "jaxopt_lite.projections",
+    "jaxopt_lite.sweep",
     "jaxopt_lite.testing",
     "jaxopt_lite.interop.pytorch",
 )

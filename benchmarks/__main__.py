@@ -13,9 +13,9 @@ from types import ModuleType
 
 from rich.console import Console
 
-from benchmarks import eager, peers, step, trace, trees
+from benchmarks import eager, peers, step, sweep, trace, trees
 
-BENCHMARKS = {"trace": trace, "eager": eager, "step": step}
+BENCHMARKS = {"trace": trace, "eager": eager, "step": step, "sweep": sweep}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -25,7 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in missing:
         console.print(f"{name} is not installed and left out.")
     for measured in args.benchmarks:
-        name = args.tree or measured.TREE
+        any_tree = measured is not sweep  # which trains a network
+        name = args.tree if args.tree and any_tree else measured.TREE
         tree = trees.TREES[name](trees.NARROW if args.smoke else measured.SHRINK)
         repeats = args.repeats or (1 if args.smoke else measured.REPEATS)
         label = f"{name}-smoke" if args.smoke else name
@@ -52,7 +53,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help=f"{', '.join(BENCHMARKS)}; all of them unless named",
     )
     parser.add_argument(
-        "--tree", choices=list(trees.TREES), help="each its own unless told"
+        "--tree",
+        choices=list(trees.TREES),
+        help="each its own unless told; sweep trains on the digits",
     )
     parser.add_argument(
         "--peers",

@@ -1,5 +1,6 @@
 """The trees of parameters that are measured, as shapes alone."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -65,11 +66,19 @@ def one(shrink: int = 1) -> Shapes:
     return {"kernel": array(4096 // shrink, 4096 // shrink)}
 
 
+def digits(shrink: int = 1) -> Shapes:
+    """Five layers from 8 x 8 pixels to ten digits; `shrink` divides the hidden ones."""
+    width = max(32 // shrink, 2)
+    widths = [64, *[width] * 4, 10]
+    return {"layers": [linear(*pair) for pair in itertools.pairwise(widths)]}
+
+
 TREES: dict[str, Callable[..., Shapes]] = {
     "gpt2": gpt2,
     "thousand": thousand,
     "small": small,
     "one": one,
+    "digits": digits,
 }
 
 

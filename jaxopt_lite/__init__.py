@@ -295,6 +295,9 @@ from jaxopt_lite.report.summary import summary as summary
 from jaxopt_lite import projections as projections
 from jaxopt_lite import tree as tree
 
+# Sweeps
+from jaxopt_lite import sweep as sweep
+
 # States
 from jaxopt_lite.combine.inject import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 import jaxopt_lite as jl
-from benchmarks import handwritten, peers, report, step, timing, trace, trees
+from benchmarks import handwritten, peers, report, step, sweep, timing, trace, trees
 from benchmarks.__main__ import BENCHMARKS, main
 
 
@@ -20,6 +20,7 @@ from benchmarks.__main__ import BENCHMARKS, main
         ("thousand", 1_000, 4_556_800),
         ("small", 2_000, 4_160_000),
         ("one", 1, 16_777_216),
+        ("digits", 10, 5_578),
     ],
 )
 def test_trees_have_the_sizes_of_their_names(name, leaves, parameters):
@@ -119,19 +120,56 @@ def test_a_ratio_is_taken_round_by_round():
     assert str(found) == "1.00 (0.75–1.25)"
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
-def test_a_benchmark_prints_its_table_and_saves_it(name, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("name", "tree", "leaves"),
+    [
+        ("trace", "one", 1),
+        ("eager", "one", 1),
+        ("step", "one", 1),
+        ("sweep", "digits", 10),
+    ],
+)
+def test_a_benchmark_prints_its_table_and_saves_it(
+    name, tree, leaves, tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(report, "RESULTS", tmp_path / "results")
     main([name, "--smoke", "--tree", "one", "--save"])
     printed = capsys.readouterr().out
     [file] = (tmp_path / "results").iterdir()
-    assert file.name == f"{report.today()}-cpu-{name}-one-smoke.md"
+    assert file.name == f"{report.today()}-cpu-{name}-{tree}-smoke.md"
     saved = file.read_text()
-    for text in ("jaxopt_lite", "optax", "1 leaves"):
+    for text in ("jaxopt_lite", "optax", f"{leaves} leaves"):
         assert text in printed
         assert text in saved
     for text in (report.today(), f"JAX {jax.__version__}", "optax 0.2.8"):
         assert text in saved
+
+
+def test_every_way_to_sweep_trains_alike_and_compiles_as_often_as_it_says():
+    found = sweep.measure(trees.digits(trees.NARROW), [jl, optax], repeats=0)
+    configurations = sweep.extent(trees.digits(trees.NARROW)).values ** 2
+    assert {way: x.compilations for (way, _), x in found.items()} == {
+        sweep.RUN: 1,
+        sweep.VMAP: 1,
+        sweep.INJECTED: 1,
+        sweep.LOOP: configurations,
+    }
+    expected = found[sweep.LOOP, "optax"].losses
+    for x in found.values():
+        np.testing.assert_allclose(x.losses, expected, rtol=1e-5)
+
+
+def test_a_rate_that_changes_at_every_step_compiles_once():
+    assert sweep.compilations_of_changing_rates(trees.digits(trees.NARROW), 5) == 1
+
+
+def test_the_goals_of_a_sweep_are_shares_of_the_time_of_others():
+    found = {
+        (sweep.VMAP, "jaxopt_lite"): sweep.Found([0.9], [0.9], 1, None),
+        (sweep.INJECTED, "optax"): sweep.Found([1.8], [0.9], 1, None),
+        (sweep.LOOP, "optax"): sweep.Found([40.0], [1.0], 64, None),
+    }
+    assert [goal.found for goal in sweep.goals(found)] == [0.5, 1 / 40]
 
 
 def test_goals_are_judged():
@@ -151,7 +189,7 @@ def test_a_missing_peer_is_left_out_and_named(name, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["muonn"], "'muonn' is not one of trace, eager, step"),
+        (["muonn"], "'muonn' is not one of trace, eager, step, sweep"),
         (["--peers", "torhc"], "'torhc' is not one of optax"),
         (["--repeats", "0"], "'0' is not a whole number from 1"),
         (["--tree", "two"], "invalid choice: 'two'"),

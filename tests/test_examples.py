@@ -105,6 +105,27 @@ def test_learn_the_learning_rate_learns_it():
     assert last[2] < loss / 5 and last[3] > 93, output
 
 
+def test_sweep_digits_ranks_its_configurations_and_draws_them(tmp_path):
+    picture = tmp_path / "sweep.png"
+    output = run("sweep_digits.py", "--smoke", "--out", str(picture))
+    rows = re.findall(r"([\d.]+) │ +0\.9 │ +(0\.\d+) ± 0\.\d+ │", output)
+    accuracies = [float(accuracy) for _, accuracy in rows]
+    assert len(rows) == 10 and accuracies == sorted(accuracies, reverse=True), output
+    assert accuracies[0] >= 0.9
+    assert "16 configurations x 2 seeds" in output and "1 compilation)" in output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_halving_finds_a_configuration_that_learns():
+    output = run("halving.py", "--smoke")
+    assert percent(output, "test accuracy") >= 95
+    assert re.findall(r"│ \d +│ (\d+) +│ (\d+) +│", output) == [
+        ("27", "20"),
+        ("9", "60"),
+        ("3", "180"),
+    ]
+
+
 def test_new_rule_passes_the_battery_and_learns():
     output = run("new_rule.py", "--smoke")
     assert "every law holds" in output

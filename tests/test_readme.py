@@ -53,6 +53,16 @@ def test_hyperparameters_are_read_changed_swept_and_learnt():
     assert jax.tree.structure(names["slopes"]) == jax.tree.structure(names["tx"])
 
 
+def test_the_sweep_finds_a_rate_that_learns(tmp_path, monkeypatch):
+    (example,) = re.findall(r"## Sweeping\n.*?```python\n(.*?)```", README, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    exec(example, names)
+    assert names["result"].best().mean["loss"] < 0.2
+    assert names["result"].compilations == 1
+    assert {file.name for file in tmp_path.iterdir()} == {"sweep.npz", "sweep.png"}
+
+
 def optimizers():
     cells = re.findall(r"`((?:jl|pytorch)\.[^`]+)`", README)
     return [cell for cell in cells if "…" not in cell and "peak" not in cell]

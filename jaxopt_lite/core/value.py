@@ -33,7 +33,7 @@ class _Structure:
 
     def __init__(self, static: tuple[Any, ...]):
         self.static = static
-        self._key = tuple(_key(x) for x in static)
+        self._key = tuple(structural_key(x) for x in static)
         self._hash = hash(self._key)
 
     def __hash__(self) -> int:
@@ -52,14 +52,15 @@ class _Structure:
         return _Structure, (self.static,)
 
 
-def _key(x: Any) -> Any:
+def structural_key(x: Any) -> Any:
     """What stands for `x` in comparisons of structure: equal for equals, hashable."""
     if isinstance(x, bool | int | float | complex):
         return type(x), repr(x)
     if isinstance(x, tuple):
-        return type(x), tuple(_key(y) for y in x)
+        return type(x), tuple(structural_key(y) for y in x)
     if type(x) is functools.partial:
-        return x.func, _key(x.args), _key(tuple(sorted(x.keywords.items())))
+        keywords = tuple(sorted(x.keywords.items()))
+        return x.func, structural_key(x.args), structural_key(keywords)
     try:
         hash(x)
     except TypeError:

@@ -1,0 +1,162 @@
+"""Distributions: what value a hyperparameter has at a point of the unit interval."""
+
+import dataclasses
+import math
+from typing import Any, ClassVar
+
+import numpy as np
+
+from jaxopt_lite.core.value import short_repr
+from jaxopt_lite.sweep.space import Axis, read_axes
+
+
+class Distribution:
+    """How an axis is drawn; `sample` and `sobol` read it at points of [0, 1)."""
+
+    is_logarithmic: ClassVar[bool] = False
+
+    def draw(self, name: str, u: np.ndarray) -> tuple[Axis, list[int]]:
+        """The axis of that name, and which of its values each point takes."""
+        values = tuple(self.at(u).tolist())
+        return Axis(name, values, True, self.is_logarithmic), list(range(len(values)))
+
+    def at(self, u: np.ndarray) -> np.ndarray:
+        """The quantiles at `u`."""
+        raise NotImplementedError
+
+
+@dataclasses.dataclass(frozen=True)
+class Uniform(Distribution):
+    """Numbers of an interval, all equally likely."""
+
+    low: float
+    high: float
+
+    def at(self, u: np.ndarray) -> np.ndarray:
+        return self.low + (self.high - self.low) * u
+
+
+@dataclasses.dataclass(frozen=True)
+class LogUniform(Distribution):
+    """Numbers of an interval whose logarithms are all equally likely."""
+
+    is_logarithmic: ClassVar[bool] = True
+
+    low: float
+    high: float
+
+    def at(self, u: np.ndarray) -> np.ndarray:
+        return self.low * (self.high / self.low) ** u
+
+
+@dataclasses.dataclass(frozen=True)
+class Integers(Distribution):
+    """Whole numbers, all equally likely."""
+
+    low: int
+    high: int
+
+    def at(self, u: np.ndarray) -> np.ndarray:
+        return self.low + np.floor((self.high - self.low) * u).astype(np.int64)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Choice(Distribution):
+    """The values of a list, all equally likely."""
+
+    values: Any
+
+    def draw(self, name: str, u: np.ndarray) -> tuple[Axis, list[int]]:
+        (axis,) = read_axes("choice", {name: self.values})
+        return axis, np.floor(len(axis.values) * u).astype(int).tolist()
+
+
+def uniform(low: float, high: float) -> Distribution:
+    """Numbers from `low` to `high`, all equally likely.
+
+    Args:
+        low: where the interval begins.
+        high: where it ends, above `low`.
+
+    Raises:
+        ValueError: if it is empty.
+
+    Example:
+        >>> from jaxopt_lite import sweep
+        >>> sweep.uniform(0.8, 0.99)
+        Uniform(low=0.8, high=0.99)
+    """
+    _check("uniform", low, high, -math.inf)
+    return Uniform(float(low), float(high))
+
+
+def log_uniform(low: float, high: float) -> Distribution:
+    """Numbers from `low` to `high` whose logarithms are all equally likely.
+
+        low * (high / low)**u, with u uniform in [0, 1)
+
+    Args:
+        low: where the interval begins, above 0.
+        high: where it ends, above `low`.
+
+    Raises:
+        ValueError: if it is empty, or does not begin above 0.
+
+    Example:
+        >>> from jaxopt_lite import sweep
+        >>> sweep.log_uniform(1e-4, 1e-1)
+        LogUniform(low=0.0001, high=0.1)
+    """
+    _check("log_uniform", low, high, 0.0)
+    return LogUniform(float(low), float(high))
+
+
+def integers(low: int, high: int) -> Distribution:
+    """Whole numbers from `low` up to, and without, `high`; traced, as int32.
+
+    Where each must be a Python number, such as the width of a layer, take
+    `choice(range(low, high))`, which compiles for each.
+
+    Args:
+        low: the first.
+        high: the one after the last.
+
+    Raises:
+        ValueError: if there is none.
+
+    Example:
+        >>> from jaxopt_lite import sweep
+        >>> sweep.integers(1, 10)
+        Integers(low=1, high=10)
+    """
+    _check("integers", low, high, -math.inf)
+    return Integers(int(low), int(high))
+
+
+def choice(values: Any) -> Distribution:
+    """The values of a list, all equally likely.
+
+    Args:
+        values: what an axis of `grid` may be; numbers are traced and others static, as
+            there.
+
+    Raises:
+        TypeError: if it is no sequence.
+        ValueError: if it is empty or holds a nan.
+
+    Example:
+        >>> from jaxopt_lite import sweep
+        >>> sweep.choice(["adam", "sgd"])
+        Choice(values=['adam', 'sgd'])
+    """
+    read_axes("choice", {"values": values})
+    return Choice(values)
+
+
+def _check(where: str, low: Any, high: Any, above: float) -> None:
+    if not (above < low < high < math.inf):
+        begin = "0" if above == 0 else "-inf"
+        raise ValueError(
+            f"{where}: the interval goes from {short_repr(low)} to {short_repr(high)}; "
+            f"expected {begin} < low < high < inf."
+        )

@@ -1,0 +1,167 @@
+"""Lanes: one function for many inputs at once, in chunks, on every device."""
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from jaxopt_lite.core.types import PyTree
+
+
+class Program:
+    """A function of one lane, traced and then compiled for chunks of lanes.
+
+    Each device works on its share of a chunk, alone.
+
+    Args:
+        function: takes one lane of `inputs` and returns a tree of arrays.
+        inputs: a tree of NumPy arrays with an axis of lanes in front.
+        mesh: the devices; lanes are spread over all its axes.
+        batch_size: lanes in a chunk at most; None takes all, or as many as fit into
+            memory.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[PyTree], PyTree],
+        inputs: PyTree,
+        mesh: Mesh,
+        batch_size: int | None,
+    ):
+        self.compilations = 0
+        self._mesh, self._inputs, self._batch_size = mesh, inputs, batch_size
+        split = PartitionSpec(mesh.axis_names)
+        self._sharding = NamedSharding(mesh, split)
+        self._function = jax.jit(
+            jax.shard_map(
+                jax.vmap(function),
+                mesh=mesh,
+                in_specs=split,
+                out_specs=split,
+                check_vma=False,
+            )
+        )
+        self._trace(batch_size or self._lanes + mesh.size)
+
+    @property
+    def shapes(self) -> PyTree:
+        """What the function returns for one lane, without the numbers."""
+        return jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), self._traced.out_info
+        )
+
+    def compile(self) -> None:
+        """Compiles; once more, for smaller chunks, if memory is too small."""
+        self._compile()
+        needed = memory_of(self._run)
+        if self._batch_size is None and needed > (free := free_memory(self._mesh)):
+            self._trace(int(self.size * free / needed))
+            self._compile()
+
+    def __call__(self, inputs: PyTree) -> PyTree:
+        """What the function returns for up to `size` lanes, in NumPy arrays.
+
+        Missing lanes repeat the last one, and are taken off again.
+        """
+        lanes = len(jax.tree.leaves(inputs)[0])
+        outputs = self._run(jax.tree.map(self._place, inputs))
+        return jax.tree.map(lambda x: gathered(x)[:lanes], outputs)
+
+    @property
+    def _lanes(self) -> int:
+        return len(jax.tree.leaves(self._inputs)[0])
+
+    def _trace(self, at_most: int) -> None:
+        self.size = chunk_size(self._lanes, at_most, self._mesh.size)
+        shapes = jax.tree.map(
+            lambda x: jax.ShapeDtypeStruct(
+                (self.size, *x.shape[1:]), x.dtype, sharding=self._sharding
+            ),
+            self._inputs,
+        )
+        self._traced = self._function.trace(shapes)
+
+    def _compile(self) -> None:
+        self._run = self._traced.lower().compile()
+        self.compilations += 1
+
+    def _place(self, x: np.ndarray) -> jax.Array:
+        padding = [(0, self.size - len(x)), *[(0, 0)] * (x.ndim - 1)]
+        full = np.pad(x, padding, mode="edge")
+        return jax.make_array_from_callback(
+            full.shape, self._sharding, full.__getitem__
+        )
+
+
+def chunk_size(lanes: int, at_most: int, devices: int) -> int:
+    """The size of equal chunks, a multiple of the devices, that need least padding."""
+    chunks = math.ceil(lanes / max(devices, at_most // devices * devices))
+    return math.ceil(math.ceil(lanes / chunks) / devices) * devices
+
+
+def memory_of(compiled: Any) -> float:
+    """The bytes that a compiled program needs on each device, as XLA counts them."""
+    memory = compiled.memory_analysis()
+    if memory is None:
+        return 0.0
+    return float(
+        memory.argument_size_in_bytes
+        + memory.output_size_in_bytes
+        + memory.temp_size_in_bytes
+    )
+
+
+def free_memory(mesh: Mesh) -> float:
+    """The free bytes of the fullest device, less a tenth; inf where unknown."""
+    here = mesh.local_devices
+    if here[0].platform == "cpu":  # they share the memory of the host
+        free = _free_on_host() / len(here)
+    else:
+        free = min(_free_on(device) for device in here)
+    return float(0.9 * everywhere(np.float32(free), mesh).min())
+
+
+def _free_on(device: jax.Device) -> float:
+    stats = device.memory_stats() or {}
+    return stats.get("bytes_limit", math.inf) - stats.get("bytes_in_use", 0)
+
+
+def _free_on_host() -> float:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return math.inf
+    kib = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
+    return 1024.0 * kib[0] if kib else math.inf
+
+
+def spans_processes(mesh: Mesh) -> bool:
+    """Whether other processes have devices of the mesh."""
+    return len(mesh.local_devices) < mesh.size
+
+
+def everywhere(x: Any, mesh: Mesh) -> np.ndarray:
+    """What each process that the mesh spans has here, along an axis in front."""
+    if not spans_processes(mesh):
+        return np.asarray(x)[None]
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(x))
+
+
+def gathered(x: jax.Array) -> np.ndarray:
+    """The whole array, in every process."""
+    if x.is_fully_addressable:
+        return np.asarray(x)
+    from jax.experimental import multihost_utils
+
+    return np.asarray(multihost_utils.process_allgather(x, tiled=True))
+
+
+def chunks(indices: np.ndarray, size: int) -> Iterator[np.ndarray]:
+    """The indices, `size` at a time."""
+    return (indices[i : i + size] for i in range(0, len(indices), size))

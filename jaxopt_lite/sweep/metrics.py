@@ -1,0 +1,128 @@
+"""What a training returns: numbers by name, and curves along the steps."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.types import PyTree
+from jaxopt_lite.core.value import short_repr
+
+Shapes = dict[str, jax.ShapeDtypeStruct]
+"""The metrics of one lane, without their numbers."""
+
+NEVER = np.iinfo(np.int64).max
+"""The step of what does not happen."""
+
+
+def read(returned: Any) -> dict[str, jax.Array]:
+    """The metrics of one lane, floats in at least float32.
+
+    Raises:
+        TypeError: if they are no dict of numbers and curves; all mistakes are named.
+    """
+    cure = (
+        "Expected a dict of scalars and curves (one number for each step), such as "
+        "{'loss': loss, 'losses': losses}."
+    )
+    if not isinstance(returned, dict) or not returned:
+        raise TypeError(f"sweep: train returned {short_repr(returned)}. {cure}")
+    problems = [
+        (str(name), text) for name, x in returned.items() if (text := _problem(name, x))
+    ]
+    if problems:
+        checks.fail(
+            "sweep: train returned what cannot be kept.",
+            problems,
+            cure,
+            TypeError,
+        )
+    return {name: _widened(x) for name, x in returned.items()}
+
+
+def _problem(name: Any, x: Any) -> str | None:
+    if not isinstance(name, str):
+        return f"named by a {type(name).__name__}"
+    if not isinstance(x, bool | int | float | np.ndarray | np.generic | jax.Array):
+        return checks.describe(x)
+    dtype = jnp.result_type(x)
+    is_real = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
+    if not is_real or jnp.iscomplexobj(x) or np.ndim(x) > 1 or np.shape(x) == (0,):
+        return checks.describe(x)
+    return None
+
+
+def _widened(x: Any) -> jax.Array:
+    x = jnp.asarray(x)
+    if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4:
+        return x.astype(jnp.float32)
+    return x
+
+
+def agree(shapes: list[Shapes], configurations: list[PyTree]) -> Shapes:
+    """What `train` returns, for all static values alike.
+
+    Raises:
+        ValueError: if for some it returns something else than for the first.
+    """
+    first, problems = shapes[0], []
+    for other, configuration in zip(shapes, configurations, strict=True):
+        for name in sorted({*first, *other}):
+            found, expected = (checks.describe(x.get(name)) for x in (other, first))
+            if found != expected:
+                text = f"{found}; {expected} for {configurations[0]}"
+                problems.append((f"{name}", f"for {configuration} {text}"))
+    if problems:
+        checks.fail(
+            "sweep: what train returns depends on static values.",
+            problems,
+            "Expected the same names, shapes and dtypes for every configuration.",
+            ValueError,
+        )
+    return first
+
+
+def loss(where: str, returned: Any) -> tuple[PyTree, jax.Array]:
+    """The state and the loss that one stretch of a training ends with.
+
+    Raises:
+        TypeError: if they are something else.
+    """
+    is_pair = isinstance(returned, tuple) and len(returned) == 2
+    if not is_pair or _problem("loss", returned[1]) or np.ndim(returned[1]):
+        found = f"the loss {checks.describe(returned[1])}" if is_pair else returned
+        raise TypeError(
+            f"{where}: the training returned {found}; expected a pair of a state and a "
+            f"loss, a real number."
+        )
+    return returned[0], _widened(returned[1])
+
+
+def final(x: np.ndarray) -> np.ndarray:
+    """A metric of (configurations, seeds), of a curve its last number."""
+    return x if x.ndim == 2 else x[:, :, -1]
+
+
+def first_not_finite(curve: np.ndarray) -> np.ndarray:
+    """The first step at which each curve is not finite, `NEVER` where it always is."""
+    finite = np.isfinite(curve)
+    return np.where(finite.all(-1), NEVER, finite.argmin(-1))
+
+
+def diverged(metrics: dict[str, np.ndarray]) -> np.ndarray:
+    """By lane, whether any number is not finite."""
+    finite = [
+        np.isfinite(x) if x.ndim == 2 else np.isfinite(x).all(-1)
+        for x in metrics.values()
+    ]
+    return ~np.all(finite, axis=0)
+
+
+def diverged_step(metrics: dict[str, np.ndarray]) -> np.ndarray:
+    """By lane the first step at which a curve is not finite; -1 where there is none."""
+    none = np.full(diverged(metrics).shape, NEVER)
+    steps = [first_not_finite(x) for x in metrics.values() if x.ndim == 3]
+    first = np.min([none, *steps], axis=0)
+    return np.where(first == NEVER, -1, first)

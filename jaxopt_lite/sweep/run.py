@@ -1,0 +1,235 @@
+"""`run`: trains every configuration of a space, side by side."""
+
+import itertools
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from jaxopt_lite.core.value import short_repr
+from jaxopt_lite.sweep import metrics
+from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
+from jaxopt_lite.sweep.lanes import Program, chunks, everywhere, spans_processes
+from jaxopt_lite.sweep.record import Record
+from jaxopt_lite.sweep.result import Result
+from jaxopt_lite.sweep.space import Space
+
+Train = Callable[[Any, jax.Array], dict[str, Any]]
+"""From hyperparameters and a key to metrics."""
+
+
+def run(
+    train: Train,
+    space: Space,
+    *,
+    key: jax.Array,
+    seeds: int = 1,
+    path: str | Path | None = None,
+    mesh: Mesh | None = None,
+    batch_size: int | None = None,
+    progress: bool = True,
+) -> Result:
+    """Trains every configuration of a space with every seed, as lanes side by side.
+
+    A lane is one call of `train`. All lanes of equal static values share one compiled
+    program, however many numbers differ; it runs chunk by chunk, each device on its
+    share of a chunk, without talking to the others. In a program that
+    `jax.distributed` has started on several hosts, every process calls `run` and gets
+    the whole result.
+
+    Args:
+        train: a function of `(hyperparams, key)` that JAX can trace. `hyperparams` is a
+            mapping with the name of every axis: a scalar array for a number (float32,
+            or float64 under `jax_enable_x64`; int32), the value itself for what is
+            static. It returns a dict of scalars and of curves, arrays with one number
+            for each step.
+        space: the configurations, from `grid`, `zipped`, `sample` or `sobol`.
+        key: a key of `jax.random`; the j-th seed of every configuration is
+            `jax.random.fold_in(key, j)`.
+        seeds: how often each configuration is trained, from 1.
+        path: a file to write after every chunk, at once or not at all. Where it exists,
+            the lanes in it are not trained again. It knows space, seeds, key and the
+            shapes of the metrics, but not the code of `train`: delete it when that
+            changes. Processes must share it.
+        mesh: the devices, over all axes of it; None takes all that JAX sees.
+        batch_size: how many lanes run at once; None takes as many as fit into the
+            memory that is free, as XLA estimates it. The last chunk is padded, so that
+            it needs no program of its own.
+        progress: whether to show a bar (with tqdm, if it is installed), and to say how
+            much of `path` was done before.
+
+    Returns:
+        A `Result`.
+
+    Raises:
+        KeyError: if `train` reads a hyperparameter that is no axis.
+        TypeError: if an argument is of another type, or `train` returns no numbers.
+        ValueError: if `path` holds something else, or what `train` returns depends on
+            static values; nothing is overwritten.
+
+    Example:
+        >>> import jax
+        >>> import jaxopt_lite as jl
+        >>> from jaxopt_lite import sweep
+        >>> def train(hyperparams, key):
+        ...     tx = jl.sgd(hyperparams["learning_rate"])
+        ...     def step(carry, _):
+        ...         p, state = carry
+        ...         loss, g = jax.value_and_grad(lambda p: (p - 1) ** 2)(p)
+        ...         updates, state = tx.update(g, state, p)
+        ...         return (p + updates, state), loss
+        ...     p = jax.random.normal(key)
+        ...     _, losses = jax.lax.scan(step, (p, tx.init(p)), length=20)
+        ...     return {"loss": losses}
+        >>> space = sweep.grid(learning_rate=[0.01, 0.4, 2.0])
+        >>> result = sweep.run(
+        ...     train, space, key=jax.random.key(0), seeds=3, progress=False
+        ... )
+        >>> result.best().hyperparams, result.compilations
+        ({'learning_rate': 0.4}, 1)
+    """
+    path = _checked(train, space, key, seeds, path, mesh, batch_size)
+    mesh = Mesh(np.array(jax.devices()), ("lanes",)) if mesh is None else mesh
+    sweep = _Sweep(train, space, key, seeds)
+    groups = [sweep.lanes(members) for members in space.programs()]
+    programs = [
+        Program(sweep.function(lanes), sweep.inputs(lanes), mesh, batch_size)
+        for lanes in groups
+    ]
+    record = sweep.record(
+        metrics.agree(
+            [program.shapes for program in programs],
+            [space[lanes[0, 0]] for lanes in groups],
+        )
+    )
+    if path:
+        record.resume(path)
+        _agree_on(record.done, mesh)
+    resumed = int(record.done.sum())
+    leads = not spans_processes(mesh) or jax.process_index() == 0
+    if resumed and progress and leads:
+        print(
+            f"{path}: {resumed} of {record.done.size} lanes are done.", file=sys.stderr
+        )
+    with _bar(record.done.size, resumed, progress and leads) as advance:
+        for lanes, program in zip(groups, programs, strict=True):
+            todo = lanes[~record.done[tuple(lanes.T)]]
+            if len(todo):
+                program.compile()
+            for chunk in chunks(todo, program.size):
+                record.add(chunk, program(sweep.inputs(chunk)))
+                if path and leads:
+                    record.write(path)
+                advance(len(chunk))
+    compilations = sum(program.compilations for program in programs)
+    return Result(record, compilations, resumed)
+
+
+class _Sweep:
+    """The lanes of a sweep: pairs of a configuration and a seed, by their numbers."""
+
+    def __init__(self, train: Train, space: Space, key: jax.Array, seeds: int):
+        self.train, self.space, self.seeds = train, space, seeds
+        self.is_typed = jax.numpy.issubdtype(key.dtype, jax.dtypes.prng_key)
+        self.impl = jax.random.key_impl(key) if self.is_typed else None
+        self.key = np.asarray(jax.random.key_data(key))
+        self.columns = numbers(space)
+
+    def lanes(self, members: list[int]) -> np.ndarray:
+        """The lanes of some configurations, an array of (lanes, 2)."""
+        return np.array([*itertools.product(members, range(self.seeds))])
+
+    def inputs(self, lanes: np.ndarray) -> Any:
+        """The numbers and the seed of each lane."""
+        configurations, seeds = lanes.T
+        columns = {name: x[configurations] for name, x in self.columns.items()}
+        return columns, seeds.astype(np.int32)
+
+    def function(self, lanes: np.ndarray) -> Callable[[Any], dict[str, jax.Array]]:
+        """`train` for the static values that the lanes share."""
+        configuration = self.space[lanes[0, 0]]
+
+        def one(inputs: Any) -> dict[str, jax.Array]:
+            columns, seed = inputs
+            hyperparams = with_numbers(configuration, columns)
+            return metrics.read(self.train(hyperparams, self.key_of(seed)))
+
+        return one
+
+    def key_of(self, seed: jax.Array) -> jax.Array:
+        """The key that `train` gets; it is made within the program."""
+        key: Any = self.key
+        if self.is_typed:
+            key = jax.random.wrap_key_data(key, impl=self.impl)
+        return jax.random.fold_in(key, seed)
+
+    def record(self, shapes: metrics.Shapes) -> Record:
+        """Room for what the lanes will return."""
+        size = (len(self.space), self.seeds)
+        empty = {
+            name: np.zeros((*size, *x.shape), x.dtype) for name, x in shapes.items()
+        }
+        return Record(self.space, self.key.tolist(), empty, np.zeros(size, bool))
+
+
+def _checked(
+    train: Any, space: Any, key: Any, seeds: Any, path: Any, mesh: Any, batch_size: Any
+) -> Path | None:
+    """The path, once the arguments are known to be of use."""
+    if not callable(train):
+        raise TypeError(
+            f"run: train is {short_repr(train)}; expected a function of "
+            f"(hyperparams, key)."
+        )
+    if not isinstance(space, Space):
+        raise TypeError(
+            f"run: space is {short_repr(space)}; expected a Space, such as "
+            f"grid(learning_rate=[1e-3, 1e-2])."
+        )
+    if not isinstance(key, jax.Array):
+        raise TypeError(
+            f"run: key is {short_repr(key)}; expected a key, such as jax.random.key(0)."
+        )
+    for name, x in {"seeds": seeds, "batch_size": batch_size}.items():
+        if (x is not None or name == "seeds") and (not isinstance(x, int) or x < 1):
+            raise ValueError(f"run: {name} is {x!r}; expected a whole number from 1.")
+    if path is None:
+        return None
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"run: path is {str(path)!r}; expected a file in an existing folder."
+        )
+    return path
+
+
+def _agree_on(done: np.ndarray, mesh: Mesh) -> None:
+    """Waits until all processes have read the file.
+
+    Raises:
+        ValueError: if they have read different ones.
+    """
+    if not (everywhere(done, mesh) == done).all():
+        raise ValueError(
+            "run: the processes find different results at path; expected a file that "
+            "they share."
+        )
+
+
+@contextmanager
+def _bar(total: int, done: int, visible: bool) -> Iterator[Callable[[int], Any]]:
+    """A progress bar over lanes, where tqdm is installed; gives what moves it on."""
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        yield lambda lanes: None
+        return
+    with tqdm(
+        total=total, initial=done, desc="sweep", unit="lane", disable=not visible
+    ) as bar:
+        yield bar.update

@@ -1,0 +1,219 @@
+"""A sweep that was interrupted goes on, and no file is ever lost."""
+
+import json
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_lite as jl
+from jaxopt_lite import sweep
+from jaxopt_lite.sweep import record
+from tests.sweep.training import descend, message
+
+KEY = jax.random.key(7)
+SPACE = sweep.grid(learning_rate=jnp.linspace(0.05, 0.9, 16), kind=["x", "y"])
+run = partial(sweep.run, key=KEY, seeds=2, batch_size=8)
+
+
+def assert_same(a, b):
+    assert a.metrics.keys() == b.metrics.keys()
+    for name, x in a.metrics.items():
+        np.testing.assert_array_equal(x, b.metrics[name])
+
+
+class Interrupted(BaseException):
+    """What Ctrl-C raises, but ours."""
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """The file of a run that was interrupted while it wrote its third chunk."""
+    path = tmp_path / "sweep.npz"
+    replaced = []
+    replace = type(path).replace
+
+    def third_fails(self, target):
+        replaced.append(target)
+        if len(replaced) == 3:
+            raise Interrupted
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", third_fails)
+        with pytest.raises(Interrupted):
+            run(descend, SPACE, path=path, progress=False)
+    return path
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(stopped, capsys):
+    assert [file.name for file in stopped.parent.iterdir()] == ["sweep.npz"]
+    resumed = run(descend, SPACE, path=stopped)
+    assert f"{stopped}: 16 of 64 lanes are done." in capsys.readouterr().err
+    assert (resumed.resumed, resumed.compilations) == (16, 2)
+    assert_same(resumed, run(descend, SPACE, progress=False))
+
+
+def test_a_finished_run_is_not_repeated(tmp_path):
+    path = tmp_path / "sweep.npz"
+    first = run(descend, SPACE, path=path, progress=False)
+    again = run(descend, SPACE, path=str(path), progress=False)
+    assert (again.resumed, again.compilations) == (64, 0)
+    assert_same(first, again)
+
+
+def test_an_interrupted_run_cannot_be_loaded(stopped):
+    assert message(ValueError, sweep.load, stopped) == (
+        f"{stopped}: 16 of 64 lanes are done; expected all. Call `run` again with this "
+        f"path: it goes on from there."
+    )
+
+
+def test_a_result_is_saved_and_loaded(tmp_path):
+    made = partial(jl.sgd, momentum=0.5)
+    space = SPACE * sweep.grid(tx=[jl.sgd, jl.adam(0.1), made, 3])
+    result = run(descend, space, progress=False)
+    result.save(tmp_path / "sweep.npz")
+    loaded = sweep.load(tmp_path / "sweep.npz")
+    assert_same(result, loaded)
+    assert loaded.space.names == space.names and loaded.space.rows == space.rows
+    assert loaded.space.axes[:2] == space.axes[:2]
+    *_, functions = loaded.space.axes
+    assert functions.values == (
+        "sgd",
+        repr(jl.adam(0.1)),
+        "functools.partial(<function sgd>, momentum=0.5)",
+        3,
+    )
+    result.save(tmp_path / "sweep.npz")  # once more
+    loaded.save(tmp_path / "again.npz")
+    assert run(descend, space, path=tmp_path / "again.npz").resumed == 256
+
+
+def other_key(path):
+    run(descend, SPACE, path=path, key=jax.random.key(8), progress=False)
+
+
+def other_seeds(path):
+    run(descend, SPACE, path=path, seeds=3, progress=False)
+
+
+def other_values(path):
+    space = sweep.grid(learning_rate=jnp.linspace(0.05, 0.8, 16), kind=["x", "y"])
+    run(descend, space, path=path, progress=False)
+
+
+def other_axes(path):
+    space = sweep.grid(learning_rate=jnp.linspace(0.05, 0.9, 16))
+    run(descend, space, path=path, progress=False)
+
+
+def other_metrics(path):
+    train = lambda h, key: {"loss": descend(h, key)["losses"]}  # noqa: E731
+    run(train, SPACE, path=path, progress=False)
+
+
+def saved(path):
+    run(descend, SPACE, seeds=1, progress=False).save(path)
+
+
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        (other_key, "  'key': [0, 7] in the file, [0, 8] here\n"),
+        (other_seeds, "  'seeds': 2 in the file, 3 here\n"),
+        (other_values, "  'learning_rate': [0.05, 0.10666"),
+        (
+            other_axes,
+            "  'axes': ('learning_rate', 'kind') in the file, ('learning_rate',) here\n"
+            "  'configurations': [[0, 0], [0, 1],",
+        ),
+        (
+            other_metrics,
+            "  'metrics': {'loss': 'float32[32,2]', 'losses': 'float32[32,2,10]'} in "
+            "the file, {'loss': 'float32[32,2,10]'} here\n",
+        ),
+        (saved, "  'seeds': 2 in the file, 1 here\n"),
+    ],
+)
+def test_the_file_of_another_sweep_is_left_alone(stopped, other, difference):
+    before = stopped.read_bytes()
+    text = message(ValueError, other, stopped)
+    head, *differences, cure = text.splitlines(keepends=True)
+    assert (
+        head == f"{stopped} holds the results of another sweep; nothing was written.\n"
+    )
+    assert difference in "".join(differences)
+    assert cure == (
+        "Expected the same space, seeds, key and metrics: give another path, or move "
+        "the file away."
+    )
+    assert stopped.read_bytes() == before
+
+
+def truncated(data):
+    return data[: len(data) // 2]
+
+
+def flipped(data):
+    at = len(data) // 2
+    return data[:at] + bytes([data[at] ^ 255]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [truncated, flipped, lambda data: b"", lambda data: b"loss,rate\n0.1,0.2\n"],
+    ids=["truncated", "flipped", "empty", "text"],
+)
+def test_a_damaged_file_is_left_alone(tmp_path, damage):
+    path = tmp_path / "sweep.npz"
+    run(descend, SPACE, path=path, progress=False)
+    path.write_bytes(damage(path.read_bytes()))
+    before = path.read_bytes()
+    calls = [
+        partial(run, descend, SPACE, path=path),
+        partial(sweep.load, path),
+        partial(run(descend, SPACE, progress=False).save, path),
+    ]
+    for call in calls:
+        text = message(ValueError, call)
+        assert text.startswith(f"{path} cannot be read as results of a sweep (")
+        assert text.endswith(
+            "nothing was written. Expected a file that `run` or `Result.save` wrote: "
+            "give another path, or move the file away."
+        )
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("arrays", [{"a": np.ones(2)}, {"header": np.array("[]")}])
+def test_arrays_of_something_else_are_left_alone(tmp_path, arrays):
+    path = tmp_path / "other.npz"
+    np.savez(path, **arrays)
+    text = message(ValueError, sweep.load, path)
+    assert text.startswith(f"{path} cannot be read as results of a sweep (")
+
+
+def test_a_file_of_another_version(tmp_path, monkeypatch):
+    path = tmp_path / "sweep.npz"
+    run(descend, SPACE, path=path, progress=False)
+    monkeypatch.setattr(record, "VERSION", 2)
+    assert "(version 1, not 2)" in message(ValueError, sweep.load, path)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sweep.load(tmp_path / "sweep.npz")
+
+
+def test_the_header_is_json(tmp_path):
+    path = tmp_path / "sweep.npz"
+    run(descend, SPACE, path=path, progress=False)
+    header = json.loads(str(np.load(path)["header"]))
+    assert header["axes"][1] == {
+        "name": "kind",
+        "values": ["x", "y"],
+        "is_number": False,
+        "is_logarithmic": False,
+    }

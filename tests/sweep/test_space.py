@@ -1,0 +1,232 @@
+"""Spaces hold the configurations that were asked for, and say what is wrong."""
+
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxopt_lite as jl
+from jaxopt_lite import sweep
+from jaxopt_lite.core.value import short_repr
+from tests.sweep.training import message
+
+KEY = jax.random.key(0)
+
+
+def test_a_grid_is_all_combinations_and_the_last_axis_is_fastest():
+    space = sweep.grid(a=[1.0, 2.0], b=["x", "y"])
+    assert [*space] == [
+        {"a": 1.0, "b": "x"},
+        {"a": 1.0, "b": "y"},
+        {"a": 2.0, "b": "x"},
+        {"a": 2.0, "b": "y"},
+    ]
+
+
+def test_a_product_is_the_grid_of_its_factors():
+    a, b = {"a": [1.0, 2.0, 3.0]}, {"b": ["x", "y"]}
+    assert sweep.grid(**a) * sweep.grid(**b) == sweep.grid(**a, **b)
+
+
+def test_zipped_axes_go_side_by_side_and_share_programs():
+    space = sweep.zipped(a=[1.0, 2.0, 2.0], kind=["x", "y", "x"])
+    assert space.column("a") == [1.0, 2.0, 2.0]
+    assert space.column("kind") == ["x", "y", "x"]
+    assert space.programs() == [[0, 2], [1]]
+
+
+@pytest.mark.parametrize(
+    ("values", "is_number"),
+    [
+        ([0.1, 0.2], True),
+        ([0, 0.1], True),
+        (np.array([1, 2]), True),
+        (jnp.array([0.1]), True),
+        ((jnp.float32(0.1), np.float64(0.2)), True),
+        ([16, 32], False),
+        (range(3), False),
+        ([True, False], False),
+        (np.array([True]), False),
+        (["adam", "sgd"], False),
+        ([None, 0.1], False),
+        ((jl.adam, jl.sgd), False),
+        ([(64,), (64, 64)], False),
+    ],
+    ids=short_repr,
+)
+def test_floats_and_arrays_are_numbers_and_all_else_is_static(values, is_number):
+    assert sweep.grid(a=values).axis("a").is_number == is_number
+
+
+def test_numbers_keep_the_digits_they_print():
+    assert sweep.grid(a=jnp.array([0.1, 1e-3])).column("a") == [0.1, 1e-3]
+    assert sweep.grid(a=[0, 0.5]).column("a") == [0.0, 0.5]
+    assert type(sweep.grid(a=[0, 0.5]).column("a")[0]) is float
+
+
+@pytest.mark.parametrize(
+    ("values", "is_logarithmic"),
+    [
+        (jnp.logspace(-4, -1, 4), True),
+        ([1e-4, 3e-4, 1e-3, 3e-3], True),
+        ([0.8, 0.85, 0.9], False),
+        ([0.0, 1e-4, 1e-2], False),
+        ([1e-4, 1e-1], False),
+        ([16, 32, 64], False),
+    ],
+    ids=short_repr,
+)
+def test_even_logarithms_are_noticed(values, is_logarithmic):
+    assert sweep.grid(a=values).axis("a").is_logarithmic == is_logarithmic
+
+
+def test_samples_follow_their_distributions():
+    space = sweep.sample(
+        KEY,
+        2000,
+        rate=sweep.log_uniform(1e-4, 1e-2),
+        b1=sweep.uniform(-1, 3),
+        k=sweep.integers(2, 5),
+        kind=sweep.choice(["x", "y"]),
+        eps=sweep.choice([1e-8, 1e-4]),
+    )
+    rate, b1 = np.array(space.column("rate")), np.array(space.column("b1"))
+    assert 1e-4 <= rate.min() and rate.max() < 1e-2
+    assert np.mean(rate < 1e-3) == pytest.approx(0.5, abs=0.05)
+    assert -1 <= b1.min() and b1.max() < 3
+    assert np.mean(b1) == pytest.approx(1, abs=0.1)
+    assert set(space.column("k")) == {2, 3, 4}
+    assert set(space.column("kind")) == {"x", "y"}
+    assert [axis.is_number for axis in space.axes] == [True, True, True, False, True]
+    assert [axis.is_logarithmic for axis in space.axes] == [True] + 4 * [False]
+    assert abs(np.corrcoef(rate, b1)[0, 1]) < 0.1
+    assert len(space.programs()) == 2
+
+
+@pytest.mark.parametrize("draw", [sweep.sample, sweep.sobol])
+def test_one_key_draws_one_space(draw):
+    axes = {"a": sweep.uniform(0, 1), "b": sweep.choice([1, 2, 3])}
+    assert draw(KEY, 8, **axes) == draw(KEY, 8, **axes)
+    assert draw(KEY, 8, **axes) != draw(jax.random.key(1), 8, **axes)
+
+
+def test_sobol_points_are_even_in_each_axis():
+    space = sweep.sobol(KEY, 16, a=sweep.uniform(0, 16), b=sweep.uniform(0, 16))
+    for name in "ab":
+        assert sorted(map(int, space.column(name))) == [*range(16)]
+    assert len(sweep.sobol(KEY, 5, a=sweep.uniform(0, 1))) == 5
+
+
+def test_sobol_without_scipy(monkeypatch):
+    monkeypatch.setitem(sys.modules, "scipy.stats", None)
+    text = message(ImportError, sweep.sobol, KEY, 4, a=sweep.uniform(0, 1))
+    assert text == (
+        "sobol: scipy is not installed; it gives the Sobol points. Install it "
+        "(pip install scipy), or take `sample`."
+    )
+
+
+def test_a_space_shows_what_it_is():
+    space = sweep.grid(rate=[1e-3, 1e-2, 1e-1], tx=[jl.adam, "sgd"])
+    assert repr(space) == (
+        "Space(rate: 3 numbers from 0.001 to 0.1, logarithmic; tx: adam, 'sgd'; "
+        "6 configurations)"
+    )
+
+
+@pytest.mark.parametrize("make", [sweep.grid, sweep.zipped])
+def test_axes_that_are_no_sequences(make):
+    axes = {"a": 0.1, "b": "adam", "c": jnp.ones((2, 2)), "d": [1.0]}
+    axes["e"] = sweep.uniform(0, 1)
+    assert message(TypeError, make, **axes) == (
+        f"{make.__name__}: 4 axes are no sequence of values.\n"
+        "  'a': 0.1\n"
+        "  'b': 'adam'\n"
+        "  'c': float32[2,2]\n"
+        "  'e': Uniform(low=0.0, high=1.0)\n"
+        "Expected a list, a tuple, a range or an array of one dimension. Write one "
+        "value x as [x]; a distribution belongs to `sample`."
+    )
+
+
+def test_axes_without_values_or_with_a_nan():
+    assert message(ValueError, sweep.grid, a=[], b=[0.1, float("nan")], c=[1]) == (
+        "grid: 2 axes cannot be swept.\n"
+        "  'a': no value\n"
+        "  'b': a nan\n"
+        "Expected at least one value, and no nan."
+    )
+
+
+def test_an_empty_space():
+    for make in (sweep.grid, sweep.zipped):
+        assert message(ValueError, make) == (
+            f"{make.__name__}: found no axis; expected at least one, such as "
+            f"learning_rate=[1e-3, 1e-2]."
+        )
+    for draw in (sweep.sample, sweep.sobol):
+        assert message(ValueError, draw, KEY, 3).startswith(
+            f"{draw.__name__}: found no axis; expected at least one"
+        )
+        assert message(ValueError, draw, KEY, 0, a=sweep.uniform(0, 1)) == (
+            f"{draw.__name__}: n is 0; expected a number of configurations from 1."
+        )
+
+
+def test_zipped_axes_of_different_lengths():
+    assert message(ValueError, sweep.zipped, a=[0.1, 0.2], b=[1.0, 2.0, 3.0]) == (
+        "zipped: axes differ in length.\n"
+        "  'a': 2 values\n"
+        "  'b': 3 values\n"
+        "Expected equally many; `grid` makes all combinations."
+    )
+
+
+def test_a_product_with_an_axis_twice():
+    text = message(ValueError, lambda: sweep.grid(a=[1.0]) * sweep.grid(a=[2.0]))
+    assert text == (
+        "sweep: both spaces have the axes 'a'; expected each axis in one of them."
+    )
+
+
+def test_samples_of_what_is_no_distribution():
+    assert message(TypeError, sweep.sample, KEY, 2, a=[0.1], b=sweep.uniform(0, 1)) == (
+        "sample: 1 axis has no distribution.\n"
+        "  'a': [0.1]\n"
+        "Expected log_uniform, uniform, integers or choice; `grid` takes lists."
+    )
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (
+            lambda: sweep.log_uniform(0, 1),
+            "log_uniform: the interval goes from 0 to 1; expected 0 < low < high < "
+            "inf.",
+        ),
+        (
+            lambda: sweep.uniform(1.0, 1.0),
+            "uniform: the interval goes from 1.0 to 1.0; expected -inf < low < high < "
+            "inf.",
+        ),
+        (
+            lambda: sweep.integers(3, 2),
+            "integers: the interval goes from 3 to 2; expected -inf < low < high < "
+            "inf.",
+        ),
+        (lambda: sweep.choice([]), "choice: 1 axis cannot be swept.\n"),
+    ],
+)
+def test_distributions_of_nothing(make, text):
+    assert message(ValueError, make).startswith(text)
+
+
+def test_an_unknown_axis():
+    space = sweep.grid(learning_rate=[0.1], b1=[0.9])
+    assert message(KeyError, space.column, "learning_rte") == (
+        "sweep: no axis is named 'learning_rte'; expected one of 'learning_rate', "
+        "'b1'. Did you mean 'learning_rate'?"
+    )
