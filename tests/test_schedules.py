@@ -521,3 +521,9 @@ def test_refuses_numbers_that_make_no_schedule(name, given, text):
 def test_a_number_depends_neither_on_the_path_nor_on_the_step(given):
     with pytest.raises(TypeError, match="peak_value"):
         jaxopt_lite.warmup_cosine_decay_schedule(0.0, given, 5, 10)
+
+
+@pytest.mark.parametrize(("rate", "end"), [(0.7, 2.0), (1.3, 0.2)])
+def test_a_decay_of_no_steps_has_no_end(rate, end):
+    ours = jaxopt_lite.exponential_decay(0.9, 0, rate, end_value=end)
+    assert float(ours(3)) == pytest.approx(0.9)

@@ -60,7 +60,8 @@ class ClipByGlobalNorm(SharedRule):
 
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
         norm = UNIT * root(total)
-        return jnp.minimum(1.0, self.max_norm / jnp.where(norm == 0, 1.0, norm))
+        share = self.max_norm / jnp.where(norm == 0, 1.0, norm)
+        return jnp.where(norm == 0, 1.0, jnp.minimum(1.0, share))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
         return g * shared
@@ -72,8 +73,8 @@ def clip_by_global_norm(max_norm: Hyperparameter) -> GradientTransformation:
         u = g * min(1, max_norm / norm),  norm = sqrt(sum over leaves of sum |g|**2)
 
     The norm is measured in one pass, in at least float32, and is right from 1e-12 to
-    1e20; Optax overflows at 1e19 in float32 and at 256 in float16. A zero gradient
-    stays zero, also with `max_norm=0`.
+    1e20; what is smaller passes. Optax overflows at 1e19 in float32 and at 256 in
+    float16. A zero gradient stays zero, also with `max_norm=0`.
 
     Args:
         max_norm: largest common Euclidean norm, at least 0, infinity for no bound; one

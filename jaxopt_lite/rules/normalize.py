@@ -32,7 +32,7 @@ def normalize() -> GradientTransformation:
 
     Returns:
         A transformation with an `EmptyState`. A zero gradient stays zero; Optax returns
-        nan.
+        nan. A norm below 1e-12 counts as zero.
 
     Example:
         >>> import jax.numpy as jnp

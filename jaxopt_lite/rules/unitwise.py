@@ -21,7 +21,8 @@ class ClipByBlockRms(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         found = rms(g)
-        return g * jnp.minimum(1.0, self.threshold / jnp.where(found == 0, 1.0, found))
+        share = self.threshold / jnp.where(found == 0, 1.0, found)
+        return g * jnp.where(found == 0, 1.0, jnp.minimum(1.0, share))
 
 
 def clip_by_block_rms(threshold: Hyperparameter) -> GradientTransformation:

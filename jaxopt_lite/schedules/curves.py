@@ -223,7 +223,8 @@ class ExponentialDecay(Schedule):
             return value
         higher = jnp.maximum(value, self.end_value)
         lower = jnp.minimum(value, self.end_value)
-        return jnp.where(jnp.asarray(self.decay_rate) < 1, higher, lower)
+        bounded = jnp.where(jnp.asarray(self.decay_rate) < 1, higher, lower)
+        return jnp.where(jnp.asarray(self.transition_steps) > 0, bounded, value)
 
     def passed(self, steps: jax.Array) -> jax.Array:
         """How often the whole factor has been applied."""

@@ -355,3 +355,11 @@ def test_a_small_gradient_passes_bit_for_bit():
     updates, state = tx.update(G, tx.init(PARAMS))
     assert equal_bits(updates, G)
     assert state == jl.EmptyState()
+
+
+@pytest.mark.parametrize(
+    "tx", [jl.clip_by_global_norm(0.1), jl.clip_by_block_rms(0.1)], ids=str
+)
+def test_what_is_too_small_to_measure_is_not_clipped(tx):
+    g = jnp.array([3e-20, 4e-20])
+    np.testing.assert_array_equal(tx.update(g, tx.init(g))[0], g)
