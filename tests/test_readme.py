@@ -34,6 +34,16 @@ def test_the_flax_example_trains():
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("heading", ["Hyperparameters", "A rule of your own"])
+def test_an_example_runs_as_it_stands(heading):
+    found = re.findall(rf"## {heading}\n.*?```python\n(.*?)```", README, re.DOTALL)
+    names: dict = {}
+    exec(found[0], names)
+    tx, params = names["tx"], names.get("params", PARAMS)
+    updates, _ = tx.update(params, tx.init(params), params)
+    assert jax.tree.structure(updates) == jax.tree.structure(params)
+
+
 def test_hyperparameters_are_read_changed_swept_and_learnt():
     section = README.split("## Changing and reading hyperparameters")[1]
     section = section.split("\n## ")[0]
