@@ -379,6 +379,31 @@ def _l1_sphere(lib: ModuleType) -> Any:
     return lib.projections.projection_l1_sphere(jnp.array([0.5, 0.0]))
 
 
+def _l2_sphere_of_zero(lib: ModuleType) -> str:
+    return f"{lib.projections.projection_l2_sphere(jnp.zeros(2))[0]:.4f}"
+
+
+def _simplex_of_no_size(lib: ModuleType) -> Any:
+    return lib.projections.projection_simplex(jnp.ones(2), 0.0)
+
+
+def _complex_hyperplane(lib: ModuleType) -> complex:
+    normal = {"w": jnp.array([1j])}
+    project = lib.projections.projection_hyperplane
+    return complex(project({"w": jnp.array([3 + 4j])}, normal, 0.0)["w"][0])
+
+
+def _dowg_without_eps(lib: ModuleType) -> float:
+    return abs(
+        float(_step(_contrib(lib).dowg(1.0, eps=0.0), jnp.float32(0), jnp.ones(())))
+    )
+
+
+def _muon_by_rows(lib: ModuleType) -> str:
+    tx = _contrib(lib).muon(1.0, preconditioning="aol", eps=10.0)
+    return f"{_step(tx, jnp.eye(2), jnp.eye(2))[0, 0]:.4f}"
+
+
 def _early_offset(lib: ModuleType) -> str:
     p = jnp.float32(1)
     return f"{_step(lib.adafactor(0.1, decay_offset=10), p, p):.1f}"
@@ -585,10 +610,6 @@ def _complex_ademamix(lib: ModuleType) -> str:
 
 def _unknown_mode(lib: ModuleType) -> str:
     return type(lib.scale_by_lion(mode="other")).__name__
-
-
-def _contrib(lib: ModuleType) -> Any:
-    return getattr(lib, "contrib", lib)
 
 
 def _first_rprop(lib: ModuleType) -> str:
@@ -1208,6 +1229,41 @@ DIFFERENCES = (
         "[0.75 0.25]",
         "[0.75 0.  ]",
         "a zero element counts as positive; Optax's is not on the sphere",
+    ),
+    Difference(
+        "projection_l2_sphere of [0, 0], first element",
+        _l2_sphere_of_zero,
+        "0.7071",
+        "nan",
+        "every point of the sphere is as near; it is one of them",
+    ),
+    Difference(
+        "projection_simplex of size 0, of [1, 1]; l1_sphere and l1_ball alike",
+        _simplex_of_no_size,
+        "[0. 0.]",
+        "[nan nan]",
+        "zero is the only point there is",
+    ),
+    Difference(
+        "projection_hyperplane of 3 + 4j, normal to 1j",
+        _complex_hyperplane,
+        "0j",
+        "(6+0j)",
+        "the product is that of complex numbers; Optax gives a point off the plane",
+    ),
+    Difference(
+        "first update of dowg(eps=0) at a gradient of 0",
+        _dowg_without_eps,
+        "0.0",
+        "nan",
+        "a zero gradient is a zero step",
+    ),
+    Difference(
+        "update of muon(1, preconditioning='aol', eps=10) at the identity",
+        _muon_by_rows,
+        "-0.9236",
+        "-0.6964",
+        "eps bounds a length, not its square",
     ),
     Difference(
         "first step of adafactor with decay_offset=10",
