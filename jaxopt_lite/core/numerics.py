@@ -53,6 +53,16 @@ def moving_mean(mean: jax.Array, x: jax.Array, b: Numeric) -> jax.Array:
     return b * mean + new
 
 
+def plus(x: jax.Array, weight: Numeric, y: jax.Array) -> jax.Array:
+    """`x + weight * y`, and `x` itself where the weight is the number 0.
+
+    XLA does not drop a product with 0, and would read `y` for it.
+    """
+    if isinstance(weight, int | float) and weight == 0:
+        return x
+    return x + weight * y
+
+
 def abs_sq(x: jax.Array) -> jax.Array:
     """`|x|**2`, real also where `x` is complex.
 

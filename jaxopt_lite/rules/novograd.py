@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import moving_mean, ratio, real, root
+from jaxopt_lite.core.numerics import moving_mean, plus, ratio, real, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -56,7 +56,7 @@ class ScaleByNovograd(Rule):
         squares = sum_of_squares(g)
         nu = jnp.where(step == 1, squares, moving_mean(slots.nu, squares, self.b2))
         size = root(nu + self.eps_root) + self.eps
-        added = g * ratio(jnp.ones_like(size), size) + self.weight_decay * p
+        added = plus(g * ratio(jnp.ones_like(size), size), self.weight_decay, p)
         return NovogradMoments(self.b1 * slots.mu + added, nu)
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 from jaxopt_lite.core.hyperparameters import FINITE, NON_NEGATIVE, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.numerics import plus
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
@@ -141,4 +142,4 @@ class AddDecayedWeights(Rule):
     reads_params = True
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
-        return g + self.weight_decay * p
+        return plus(g, self.weight_decay, p)
