@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Numeric, Tensor
 from jaxopt_lite.rules.momentum import Trace, TraceState
-from jaxopt_lite.rules.rms import ScaleByRss, one_over_root
+from jaxopt_lite.rules.rms import ScaleByRss, over_root
 
 
 class DampenedTrace(Trace):
@@ -26,7 +26,7 @@ class DivideByRss(ScaleByRss):
     """AdaGrad with `eps` beside the root."""
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
-        return g * one_over_root(slots.sum_of_squares, self.eps, eps_in_sqrt=False)
+        return over_root(g, slots.sum_of_squares, self.eps, eps_in_sqrt=False)
 
 
 class InverseTimeDecay(Rule):

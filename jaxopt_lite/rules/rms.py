@@ -115,7 +115,7 @@ class ScaleByRms(Rule):
         return ScaleByRmsState(moving_mean(slots.nu, abs_sq(g), self.decay))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
-        return g * one_over_root(slots.nu, self.eps, self.eps_in_sqrt)
+        return over_root(g, slots.nu, self.eps, self.eps_in_sqrt)
 
 
 class DebiasedScaleByRms(ScaleByRms):
@@ -125,7 +125,7 @@ class DebiasedScaleByRms(ScaleByRms):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         nu = slots.nu * (1 / bias_correction(self.decay, step))
-        return g * one_over_root(nu, self.eps, self.eps_in_sqrt)
+        return over_root(g, nu, self.eps, self.eps_in_sqrt)
 
 
 def scale_by_rms(
@@ -212,7 +212,7 @@ class ScaleByStddev(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         variance = jnp.maximum(slots.nu - abs_sq(slots.mu), 0.0)
-        return g * one_over_root(variance, self.eps, self.eps_in_sqrt)
+        return over_root(g, variance, self.eps, self.eps_in_sqrt)
 
 
 class DebiasedScaleByStddev(ScaleByStddev):
@@ -223,7 +223,7 @@ class DebiasedScaleByStddev(ScaleByStddev):
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         gain = 1 / bias_correction(self.decay, step)
         variance = jnp.maximum(slots.nu * gain - abs_sq(slots.mu * gain), 0.0)
-        return g * one_over_root(variance, self.eps, self.eps_in_sqrt)
+        return over_root(g, variance, self.eps, self.eps_in_sqrt)
 
 
 def scale_by_stddev(
@@ -282,6 +282,6 @@ def filled(p: Tensor, value: Numeric) -> Tensor:
     return jnp.full_like(p, value, dtype=real(p.dtype))
 
 
-def one_over_root(nu: Tensor, eps: Numeric, eps_in_sqrt: bool) -> Tensor:
-    """One over the root of `nu`, kept finite by `eps` under the root or beside it."""
-    return lax.rsqrt(nu + eps) if eps_in_sqrt else 1 / (root(nu) + eps)
+def over_root(g: Tensor, nu: Tensor, eps: Numeric, eps_in_sqrt: bool) -> Tensor:
+    """`g` over the root of `nu`, kept finite by `eps` under the root or beside it."""
+    return g * lax.rsqrt(nu + eps) if eps_in_sqrt else g / (root(nu) + eps)
