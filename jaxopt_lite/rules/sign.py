@@ -72,10 +72,12 @@ class ScaleByRprop(Rule):
         # Of the sign: the product with the gradient itself may underflow to zero.
         agreement = jnp.real(direction * jnp.conj(slots.prev_updates))
         has_turned = agreement < 0
-        factor = jnp.where(agreement > 0, self.eta_plus, 1.0)
-        factor = jnp.where(has_turned, self.eta_minus, factor)
-        low, high = self.min_step_size, self.max_step_size
-        sizes = jnp.clip(slots.step_sizes * factor, low, high)
+        old, bounds = slots.step_sizes, (self.min_step_size, self.max_step_size)
+        grown, kept, shrunk = (
+            jnp.clip(old * eta, *bounds) for eta in (self.eta_plus, 1, self.eta_minus)
+        )
+        # Clipped before the choice: XLA would clip again for each that reads the size.
+        sizes = jnp.where(has_turned, shrunk, jnp.where(agreement > 0, grown, kept))
         return ScaleByRpropState(sizes, jnp.where(has_turned, 0.0, sizes * direction))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
