@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, inverse_root, moving_mean, root
+from jaxopt_lite.core.numerics import abs_sq, moving_mean, ratio, root
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, NonNegative, Numeric, Tensor
@@ -28,10 +28,11 @@ class ScaleByAdaDelta(Rule):
         self, g: Tensor, slots: Any, p: Any, step: Any
     ) -> tuple[Tensor, ScaleByAdaDeltaState]:
         e_g = moving_mean(slots.e_g, abs_sq(g), self.rho)
-        total = e_g + self.eps
-        shrunk = g * inverse_root(total)
-        u = shrunk * root(slots.e_x + self.eps)
-        return u, ScaleByAdaDeltaState(e_g, moving_mean(slots.e_x, abs_sq(u), self.rho))
+        # Its root is taken once, for the update: XLA writes what two passes take
+        # a root of.
+        size = ratio(slots.e_x + self.eps, e_g + self.eps)
+        e_x = moving_mean(slots.e_x, abs_sq(g) * size, self.rho)
+        return g * root(size), ScaleByAdaDeltaState(e_g, e_x)
 
 
 def scale_by_adadelta(
