@@ -69,7 +69,9 @@ class ScaleByDoG(SharedRule):
         self, g: Tensor, slots: Any, p: Tensor, step: Any
     ) -> tuple[Tensor, Tensor, Tensor]:
         start = slots.init_params
-        return sum_sq(p - start), sum_sq(g), sum_sq(start)
+        # Only the heuristic asks how large the start is: it costs a pass.
+        size = sum_sq(start) if self.kind == "heuristic" else jnp.zeros((), p.dtype)
+        return sum_sq(p - start), sum_sq(g), size
 
     def settle(self, shared: Any, total: Any, step: Any) -> Step:
         moved, size, start = total

@@ -1,5 +1,6 @@
 """Step sizes from a model of the loss that momentum builds: MoMo."""
 
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import jax
@@ -88,24 +89,23 @@ class Momo(SharedRule):
     ) -> tuple[Tensor, Tensor, Tensor]:
         new = self.advance(g, slots, p, step)
         size = inner(new.exp_avg, self.direction(new, step))
-        return inner(g, p), inner(slots.exp_avg, p), size
+        return inner(g, p), self.along(slots, new, p), size
 
     def settle(self, shared: Any, total: Any, step: Any, *, value: Any) -> Step:
-        slope, past_slope, size = total
+        slope, along, size = total
         present, gathered = self.weight(step), self.gathered(step)
         loss = jnp.asarray(value, slope.dtype)
         barf = self.b1 * shared.barf + present * loss
         gamma = self.b1 * shared.gamma + present * slope
         k = 1 + self.learning_rate * self.weight_decay
-        # <m, p> - k * gamma; at k = 1 the share of this gradient cancels.
-        tilt = self.b1 * (past_slope - k * shared.gamma) + present * (1 - k) * slope
-        gap = k * barf + tilt
+        tilt = partial(self.tilt, along, shared.gamma, present * slope)
+        gap = k * barf + tilt(k)
         bound = self.bound(shared.lb, gap, k * gathered)
         # The proximal step ends where the model reaches its bound, or at the full rate.
         reach = jnp.maximum(gap - k * gathered * bound, 0.0)
         rate = jnp.minimum(self.learning_rate / gathered, ratio(reach, size))
         if self.adapt_lower_bound:
-            ahead = barf + self.b1 * (past_slope - shared.gamma) - rate * size / 2
+            ahead = barf + tilt(1) - rate * size / 2
             bound = jnp.maximum(ahead / gathered, self.lower_bound)
         return Step(barf, gamma, bound, rate)
 
@@ -125,6 +125,14 @@ class Momo(SharedRule):
         decay = self.learning_rate * self.weight_decay
         moved = shared.rate * self.direction(slots, step)
         return -(moved + decay * p) * (1 / (1 + decay))
+
+    def along(self, old: Any, new: Any, p: Tensor) -> Tensor:
+        """What `tilt` needs of the mean gradient along the parameter."""
+        return inner(new.exp_avg, p)  # the old one, read here, would be copied
+
+    def tilt(self, along: Any, gamma: Any, share: Any, k: Any) -> Any:
+        """<mean gradient, p> - k * gamma, from `gamma` before and its new share."""
+        return along - k * (self.b1 * gamma + share)
 
     def weight(self, step: Any) -> Any:
         """The weight of the present in the means, which begin at their first value."""
@@ -153,6 +161,13 @@ class MomoAdam(Momo):
             moving_mean(slots.exp_avg, g, self.b1),
             moving_mean(slots.exp_avg_sq, abs_sq(g), self.b2),
         )
+
+    def along(self, old: Any, new: Any, p: Tensor) -> Tensor:
+        return inner(old.exp_avg, p)
+
+    def tilt(self, along: Any, gamma: Any, share: Any, k: Any) -> Any:
+        # At k = 1 the share cancels, and with it ten times the rounding.
+        return self.b1 * (along - k * gamma) + (1 - k) * share
 
     def weight(self, step: Any) -> Any:
         return 1 - self.b1
