@@ -1,5 +1,6 @@
 """The gradient times an inverse Hessian learnt from past steps: L-BFGS."""
 
+import functools
 import operator
 from typing import Any, NamedTuple
 
@@ -8,7 +9,7 @@ import jax.numpy as jnp
 import jax.scipy.linalg
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, inner, root, squares_in_units
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Count, Exact, Tensor
@@ -44,7 +45,7 @@ class Memory(NamedTuple):
 
 
 class Products(NamedTuple):
-    """Inner products of the stored pairs and the gradient."""
+    """Inner products of the pairs (s, y) with each other and with the gradient."""
 
     sy: jax.Array
     yy: jax.Array
@@ -91,31 +92,53 @@ class ScaleByLBFGS(SharedRule):
         return Weights(jnp.zeros(self.memory_size))
 
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Any:
-        s, y = self._memorized(g, slots, p, step, step > 1)
+        """The pairs in the order of the memory, and behind them the newest."""
+        s, y = p - slots.params, g - slots.updates
+        # The memory is read as it lies: with the newest pair in its place it would be
+        # another one.
+        all_s, all_y = slots.diff_params_memory, slots.diff_updates_memory
+        by_y = jax.lax.map(lambda y: (_products(all_s, y), _products(all_y, y)), all_y)
+        yy_newest = _products(all_y, y)
         return Products(
-            sy=_products(s, y),
-            yy=_products(y, y),
-            sg=_products(s, g),
-            yg=_products(y, g),
-            squares=squares_in_units(g, unit),
+            _bordered(by_y[0].T, _products(all_s, y), _products(all_y, s), inner(s, y)),
+            _bordered(by_y[1], yy_newest, yy_newest, inner(y, y)),
+            jnp.append(_products(all_s, g), inner(s, g)),
+            jnp.append(_products(all_y, g), inner(y, g)),
+            squares_in_units(g, unit),
         )
 
     def settle(self, shared: Any, total: Products, step: Any) -> Combination:
-        place = self._place(step)
-        curvature, square = total.sy[place, place], total.yy[place, place]
+        newest, place = self.memory_size, self._place(step)
+        curvature, square = total.sy[newest, newest], total.yy[newest, newest]
         weight, scale = 1 / curvature, curvature / square
-        is_kept = (curvature > 0) & jnp.isfinite(weight) & jnp.isfinite(scale)
-        weight = jnp.where(is_kept, weight, 0)
-        weights = shared.weights_memory.at[place].set(weight)
-        by_age = (place + 1 + jnp.arange(self.memory_size)) % self.memory_size
-        gamma = self._gamma(weights, total, by_age)
-        of_s, of_y = _two_loops(weights, gamma, total, by_age)
+        # All products are asked, so that none is formed after the newest pair has its
+        # place in the memory: XLA would copy the memory before.
+        products = jnp.append(total.sy + total.yy, total.sg + total.yg)
+        numbers = jnp.append(products, jnp.stack([weight, scale]))
+        is_kept = (step > 1) & (curvature > 0) & jnp.isfinite(numbers).all()
+        weights = shared.weights_memory.at[place].set(jnp.where(is_kept, weight, 0))
+        by_age = (place + 1 + jnp.arange(newest)) % newest
+        total = _in_order(total, by_age.at[-1].set(newest))
+        counts = weights[by_age] > 0
+        gamma = self._gamma(counts, total)
+        of_s, of_y = (
+            jnp.zeros_like(x).at[by_age].set(x)
+            for x in _two_loops(counts, gamma, total)
+        )
         return Combination(weights, is_kept, gamma, of_s, of_y)
 
     def advance(
         self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any
     ) -> Memory:
-        s, y = self._memorized(g, slots, p, step, shared.is_kept)
+        s, y = (
+            jax.lax.dynamic_update_index_in_dim(
+                memory, jnp.where(shared.is_kept, new, 0), self._place(step), axis=0
+            )
+            for memory, new in (
+                (slots.diff_params_memory, p - slots.params),
+                (slots.diff_updates_memory, g - slots.updates),
+            )
+        )
         return Memory(p, g, s, y)
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
@@ -125,12 +148,11 @@ class ScaleByLBFGS(SharedRule):
             + _combined(shared.of_diff_updates, slots.diff_updates_memory)
         )
 
-    def _gamma(self, weights: jax.Array, total: Products, by_age: jax.Array) -> Any:
+    def _gamma(self, counts: jax.Array, total: Products) -> Any:
         """The multiple of the identity that stands for what is not in the memory."""
         if not self.scale_init_precond:
-            return jnp.ones((), weights.dtype)
-        counts = weights[by_age] > 0
-        newest = by_age[self.memory_size - 1 - jnp.argmax(counts[::-1])]
+            return jnp.ones((), total.sy.dtype)
+        newest = self.memory_size - 1 - jnp.argmax(counts[::-1])
         norm = UNIT * root(total.squares)
         learnt = total.sy[newest, newest] / total.yy[newest, newest]
         return jnp.where(counts.any(), learnt, 1 / jnp.maximum(norm, 1))
@@ -139,25 +161,21 @@ class ScaleByLBFGS(SharedRule):
         """Where the pair of differences that the last step made is kept."""
         return jnp.int32((step - 2) % self.memory_size)
 
-    def _memorized(
-        self, g: Tensor, slots: Any, p: Any, step: Any, is_kept: Any
-    ) -> tuple[Tensor, Tensor]:
-        """The differences that are stored, the newest in place of the oldest."""
-        pairs = (
-            (slots.diff_params_memory, p - slots.params),
-            (slots.diff_updates_memory, g - slots.updates),
-        )
-        s, y = (
-            jax.lax.dynamic_update_index_in_dim(
-                memory, jnp.where(is_kept, new, 0), self._place(step), axis=0
-            )
-            for memory, new in pairs
-        )
-        return s, y
+
+def _in_order(total: Products, order: jax.Array) -> Products:
+    """The products of some of the pairs, in another order."""
+    square = jnp.ix_(order, order)
+    return Products(
+        total.sy[square],
+        total.yy[square],
+        total.sg[order],
+        total.yg[order],
+        total.squares,
+    )
 
 
 def _two_loops(
-    weights: jax.Array, gamma: jax.Array, total: Products, by_age: jax.Array
+    counts: jax.Array, gamma: jax.Array, total: Products
 ) -> tuple[jax.Array, jax.Array]:
     """The weights of S and Y in the direction that the two-loop recursion gives.
 
@@ -165,29 +183,32 @@ def _two_loops(
     first loop solves `R alpha = S g`, the second `R' c = D alpha - gamma Y (g - Y'
     alpha)`; the direction is `gamma (g - Y' alpha) + S' c`.
     """
-    counts = weights[by_age] > 0
     both = counts[:, None] & counts
-    in_order = jnp.ix_(by_age, by_age)
-    r = jnp.triu(jnp.where(both, total.sy[in_order], jnp.eye(len(by_age))))
-    yy = jnp.where(both, total.yy[in_order], 0)
-    sg, yg = (jnp.where(counts, x[by_age], 0) for x in (total.sg, total.yg))
+    r = jnp.triu(jnp.where(both, total.sy, jnp.eye(len(counts))))
+    yy = jnp.where(both, total.yy, 0)
+    sg, yg = (jnp.where(counts, x, 0) for x in (total.sg, total.yg))
     alpha = _solve(r, sg)
     rest = yg - jnp.matmul(yy, alpha, precision=_EXACT)
     c = _solve(r, jnp.diag(r) * alpha - gamma * rest, trans=1)
-    zeros = jnp.zeros_like(c)
-    return zeros.at[by_age].set(c), zeros.at[by_age].set(-gamma * alpha)
+    return c, -gamma * alpha
 
 
-def _products(x: Tensor, y: Tensor) -> jax.Array:
-    """The inner products of each of the arrays in `x` with each in `y`, or with `y`."""
-    size = x.ndim - 1
-    axes = [*range(1, x.ndim)], [*range(y.ndim - size, y.ndim)]
-    return jnp.tensordot(jnp.conj(x), y, axes, precision=_EXACT).real
+def _products(memory: Tensor, x: Tensor) -> jax.Array:
+    """The inner product of each of the arrays in a memory with `x`."""
+    return jnp.tensordot(jnp.conj(memory), x, x.ndim, precision=_EXACT).real
+
+
+def _bordered(x: Any, right: jax.Array, below: jax.Array, corner: jax.Array) -> Any:
+    """A matrix with one column and one row more."""
+    return jnp.block([[x, right[:, None]], [below[None], corner[None, None]]])
 
 
 def _combined(weights: jax.Array, x: Tensor) -> Tensor:
     """The sum of the arrays in `x`, each with its weight."""
-    return jnp.tensordot(weights, x, 1, precision=_EXACT)
+    # One by one: for a product of matrices XLA would copy them to another layout.
+    return functools.reduce(
+        operator.add, [w * y for w, y in zip(weights, x, strict=True)]
+    )
 
 
 def scale_by_lbfgs(
