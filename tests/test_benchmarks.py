@@ -43,7 +43,7 @@ def test_a_thousand_leaves_lower_to_a_fifth_of_optax_lines(lowered, pipeline):
 @pytest.mark.parametrize("pipeline", [trace.ADAMW, trace.BY_PATH])
 def test_a_thousand_leaves_are_traced_once_per_shape(lowered, pipeline):
     shapes = {leaf.shape for leaf in jax.tree.leaves(trees.thousand())}
-    of_the_tree = 2  # the step itself, and the counts
+    of_the_tree = 3  # the step itself, its number, and the counts
     assert lowered[pipeline, "jaxopt_lite"].functions == len(shapes) + of_the_tree
 
 

@@ -40,7 +40,7 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
 
     def step(
         numbers: list[Any],
-        counts: list[Any],
+        steps: list[Any],
         g: Any,
         p: Any,
         rows: list[Any],
@@ -52,10 +52,9 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         p = None if p is None else jnp.asarray(p).astype(wide)
         kept = []
         rules = with_numbers(structure.unflatten(numbers), wide)
-        for rule, count, row, agreed in zip(rules, counts, rows, shared, strict=True):
+        for rule, t, row, agreed in zip(rules, steps, rows, shared, strict=True):
             keys = {**_given(rule, named, wide), "shared": with_numbers(agreed, wide)}
             old = _widened(rule, row, wide)
-            t = step_number(count, wide)
             try:
                 u, new = _move(rule, u, old, p, t, commit, keys)
             except TypeError as error:
@@ -135,11 +134,10 @@ def with_numbers(tree: Any, wide: Any) -> Any:
     return jax.tree.map(cast, tree)
 
 
-def step_number(count: Any, wide: Any) -> Any:
+@partial(jax.jit, static_argnums=1)
+def step_number(count: Any, dtype: Any) -> Any:
     """The step that is being taken, from 1, in the dtype of the arithmetic."""
-    if count is None:
-        return None
-    return saturating_increment(count).astype(real(wide))
+    return saturating_increment(count).astype(real(dtype))
 
 
 @jax.jit
@@ -155,7 +153,7 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
 
     def measure(
         numbers: Any,
-        count: Any,
+        step: Any,
         g: Any,
         p: Any,
         row: Any,
@@ -170,7 +168,7 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
             jnp.asarray(g).astype(wide),
             _widened(rule, row, wide),
             None if p is None else jnp.asarray(p).astype(wide),
-            step_number(count, wide),
+            step,
             **{k: keys[k] for k in keywords(type(rule), "measure") if k in keys},
         )
 

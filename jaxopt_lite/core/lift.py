@@ -64,12 +64,12 @@ def run(
                 [s.rules[s.setting[i]] for s in active], key[0]
             )
         step, numbers = programs[key]
-        at = [stage.count for stage in active]
+        steps = [stage.step(key[0]) for stage in active]
         rows = [stage.rows[i] for stage in active]
         shared = [stage.shared for stage in active]
         keys = _at_leaf(named, i)
         try:
-            u, new = step(numbers, at, x, y, rows, commit, shared, keys)
+            u, new = step(numbers, steps, x, y, rows, commit, shared, keys)
         except (TypeError, ValueError) as error:
             error.add_note(f"This was at {checks.quote(g.paths[i])}.")
             raise
@@ -93,7 +93,7 @@ class _Stage:
         self.link = link
         self.parts = unpack(link.rule, state)
         self.counts = {name: self.parts[name] for name in counts(link.rule)}
-        self.count = self.counts.get(link.rule.counter)
+        self.steps: dict[Any, Any] = {}
         self.columns = [
             _column(link, slot, self.parts[slot], p, seen)
             for slot in link.rule.Slots._fields
@@ -106,6 +106,16 @@ class _Stage:
     @property
     def is_shared(self) -> bool:
         return isinstance(self.link.rule, SharedRule)
+
+    def step(self, dtype: Any) -> Any:
+        """The number of the step for a leaf of some dtype; None where none is kept.
+
+        It is one array for all leaves.
+        """
+        count, wide = self.counts.get(self.link.rule.counter), arithmetic_dtype(dtype)
+        if count is not None and wide not in self.steps:
+            self.steps[wide] = kernel.step_number(count, wide)
+        return self.steps.get(wide)
 
     def close(self, counts: dict[str, Any], commit: Any) -> State:
         """The link's next state."""
@@ -253,9 +263,10 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
         total = _measure(stage, seen, g, p, begun, named)
         dtype = jax.tree.leaves(total)[0].dtype
     keys = {k: named[k] for k in keywords(type(rule), "settle") if k in named}
-    t = kernel.step_number(stage.count, dtype)
     begun = kernel.with_numbers(begun, dtype)
-    return kernel.with_numbers(rule, dtype).settle(begun, total, t, **keys)
+    return kernel.with_numbers(rule, dtype).settle(
+        begun, total, stage.step(dtype), **keys
+    )
 
 
 def _measure(
@@ -272,9 +283,12 @@ def _measure(
     for i in seen:
         x, y = g.leaves[i], p[i]
         numbers, structure = jax.tree.flatten(stage.rules[stage.setting[i]])
-        measure = kernel.measure_program(structure, update_dtype(x, y))
+        dtype = update_dtype(x, y)
+        measure = kernel.measure_program(structure, dtype)
         unit = distinct_unit(alike[np.shape(x)])
         alike[np.shape(x)] += 1
         row, keys = stage.rows[i], _at_leaf(named, i)
-        partials.append(measure(numbers, stage.count, x, y, row, unit, begun, keys))
+        partials.append(
+            measure(numbers, stage.step(dtype), x, y, row, unit, begun, keys)
+        )
     return kernel.total(partials)
