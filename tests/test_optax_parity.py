@@ -109,9 +109,11 @@ def test_named_tuple_has_the_fields_of_optax(name):
 
 NEWER: dict[str, set[str]] = {
     "adabelief": {"weight_decay", "weight_decay_mask"},
+    "muon": {"ns_dtype"},
     "prodigy": {"weight_decay_mask"},
+    "scale_by_muon": {"ns_dtype"},
 }
-"""The arguments that the installed Optax has not yet, by factory."""
+"""The arguments that the installed Optax has not, by factory."""
 
 PUBLIC = [name for name in VARIANTS if is_in_optax(name)]
 

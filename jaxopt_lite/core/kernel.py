@@ -6,7 +6,7 @@ the calls; `python -m benchmarks step` counts the bytes that they move.
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -41,13 +41,15 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
     def step(
         numbers: list[Any],
         steps: list[Any],
+        commit: Any,
+        shared: list[Any],
+        common: dict[str, Any],
         g: Any,
         p: Any,
         rows: list[Any],
-        commit: Any,
-        shared: list[Any],
-        named: dict[str, Any],
+        own: dict[str, Any],
     ) -> tuple[Any, list[Any]]:
+        named = {**common, **own}
         u = jnp.asarray(g).astype(wide)
         p = None if p is None else jnp.asarray(p).astype(wide)
         kept = []
@@ -65,6 +67,20 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         return u.astype(dtype), kept
 
     return jax.jit(step)
+
+
+def apply(
+    step: Callable[..., Any], common: tuple[Any, ...], own: Sequence[tuple[Any, ...]]
+) -> list[tuple[Any, list[Any]]]:
+    """A step for each leaf: what is common to all, and what each has of its own.
+
+    Several leaves of one shape go through it as one stack.
+    """
+    if len(own) == 1:
+        return [step(*common, *own[0])]
+    stacks = jax.tree.map(lambda *xs: jnp.stack(xs), *own)
+    moved = jax.vmap(partial(step, *common))(*stacks)
+    return [jax.tree.map(lambda x, i=i: x[i], moved) for i in range(len(own))]
 
 
 def _widened(rule: Rule, row: Any, wide: Any) -> Any:

@@ -7,7 +7,7 @@ goes through the whole run at once, in the program that `kernel` compiles for it
 
 import functools
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import and_
 from typing import Any
 
@@ -47,40 +47,45 @@ def run(
     """
     stages, g, p = _take_apart(links, states, updates, params)
     commit = extra.get("commit")
-    named = _named(links, extra, g)
+    named, common = _named(links, extra, g)
     for stage in stages:
         if stage.is_shared:
-            stage.shared = _agree(stage, g, p, named)
+            stage.shared = _agree(stage, g, p, named, common)
     programs: dict[Any, kernel.Program] = {}
-    emitted: list[Any] = []
-    for i, (x, y) in enumerate(zip(g.leaves, p, strict=True)):
-        active = [stage for stage in stages if stage.setting[i] >= 0]
-        if not active:
-            emitted.append(x)
-            continue
-        key = (update_dtype(x, y), *((s.index, s.setting[i]) for s in active))
+    emitted = list(g.leaves)
+    for leaves in _together(stages, g.leaves, p):
+        first = leaves[0]
+        active = [stage for stage in stages if stage.setting[first] >= 0]
+        dtype = update_dtype(g.leaves[first], p[first])
+        key = (dtype, *((s.index, s.setting[first]) for s in active))
         if key not in programs:
-            programs[key] = kernel.program(
-                [s.rules[s.setting[i]] for s in active], key[0]
-            )
+            rules = [s.rules[s.setting[first]] for s in active]
+            programs[key] = kernel.program(rules, dtype)
         step, numbers = programs[key]
-        steps = [stage.step(key[0]) for stage in active]
-        rows = [stage.rows[i] for stage in active]
+        steps = [stage.step(dtype) for stage in active]
         shared = [stage.shared for stage in active]
-        keys = _at_leaf(named, i)
+        own = [
+            (g.leaves[i], p[i], [s.rows[i] for s in active], _at_leaf(named, i))
+            for i in leaves
+        ]
         try:
-            u, new = step(numbers, steps, x, y, rows, commit, shared, keys)
+            moved = kernel.apply(step, (numbers, steps, commit, shared, common), own)
         except (TypeError, ValueError) as error:
-            error.add_note(f"This was at {checks.quote(g.paths[i])}.")
+            error.add_note(f"This was at {checks.quote(g.paths[first])}.")
             raise
-        emitted.append(u)
-        for stage, row in zip(active, new, strict=True):
-            stage.rows[i] = row
+        for i, (u, rows) in zip(leaves, moved, strict=True):
+            emitted[i] = u
+            for stage, row in zip(active, rows, strict=True):
+                stage.rows[i] = row
     nexts = kernel.advance_counts([s.counts for s in stages], commit)
     closed = [
         stage.close(after, commit) for stage, after in zip(stages, nexts, strict=True)
     ]
     return g.rebuild(emitted), tuple(closed)
+
+
+# As many elements may one stack of leaves have, for what is computed along the way.
+_LARGEST_STACK = 2**25
 
 
 class _Stage:
@@ -135,6 +140,26 @@ def _transpose(stage: _Stage) -> list[Any]:
     if not stage.rows:
         return [[] for _ in stage.columns]
     return [[row[j] for row in stage.rows] for j in range(len(stage.columns))]
+
+
+def _together(
+    stages: Sequence[_Stage], g: Sequence[Any], p: Sequence[Any]
+) -> Iterable[Sequence[int]]:
+    """The leaves that some rule sees, those that go as one stack together."""
+    groups: dict[Any, list[int]] = {}
+    for i, (x, y) in enumerate(zip(g, p, strict=True)):
+        active = [stage for stage in stages if stage.setting[i] >= 0]
+        key: Any = i
+        # Untraced arrays may lie on different devices.
+        if isinstance(x, jax.core.Tracer) and any(s.link.rule.stacks for s in active):
+            settings = tuple((s.index, s.setting[i]) for s in active)
+            key = (settings, jax.typeof(x), None if y is None else jax.typeof(y))
+        if active:
+            groups.setdefault(key, []).append(i)
+    for leaves in groups.values():
+        many = max(1, _LARGEST_STACK // max(1, np.size(g[leaves[0]])))
+        for start in range(0, len(leaves), many):
+            yield leaves[start : start + many]
 
 
 def _take_apart(
@@ -201,10 +226,12 @@ def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> 
     return column
 
 
-def _named(links: Sequence[Link], extra: Mapping[str, Any], g: Flat) -> dict[str, Any]:
+def _named(
+    links: Sequence[Link], extra: Mapping[str, Any], g: Flat
+) -> tuple[dict[str, Flat], dict[str, Any]]:
     """The keywords that the rules name, out of those that the caller passed.
 
-    Those that are trees are taken apart in the order of the gradients.
+    Those that are trees, in the order of the gradients; then those for all leaves.
     """
     demanded = {
         (link.name, name): is_demanded
@@ -222,12 +249,13 @@ def _named(links: Sequence[Link], extra: Mapping[str, Any], g: Flat) -> dict[str
     named = {name: extra[name] for _, name in demanded if name in extra}
     if "value" in named:
         _check_value(next(r for r, name in demanded if name == "value"), named["value"])
+    trees = {}
     for link in links:
         for name in link.rule.trees:
             if name in extra:
-                named[name] = checks.align(link.name, g, name, extra[name])
-                checks.shapes(link.name, name, named[name], "gradient", g)
-    return named
+                trees[name] = checks.align(link.name, g, name, extra[name])
+                checks.shapes(link.name, name, trees[name], "gradient", g)
+    return trees, {k: x for k, x in named.items() if k not in trees}
 
 
 def _check_value(rule: str, value: Any) -> None:
@@ -239,12 +267,18 @@ def _check_value(rule: str, value: Any) -> None:
         )
 
 
-def _at_leaf(named: Mapping[str, Any], i: int) -> dict[str, Any]:
-    """The keywords, of each tree the leaf at one place."""
-    return {k: x.leaves[i] if isinstance(x, Flat) else x for k, x in named.items()}
+def _at_leaf(trees: Mapping[str, Flat], i: int) -> dict[str, Any]:
+    """The keywords that are trees, of each the leaf at one place."""
+    return {name: flat.leaves[i] for name, flat in trees.items()}
 
 
-def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> Any:
+def _agree(
+    stage: _Stage,
+    g: Flat,
+    p: list[Any],
+    named: Mapping[str, Flat],
+    common: Mapping[str, Any],
+) -> Any:
     """What the leaves of a shared rule settle on; None where it sees no leaf."""
     seen = [i for i, setting in enumerate(stage.setting) if setting >= 0]
     if not seen:
@@ -260,9 +294,9 @@ def _agree(stage: _Stage, g: Flat, p: list[Any], named: Mapping[str, Any]) -> An
         kept = [x.dtype for x in jax.tree.leaves(begun)]
         dtype = functools.reduce(promote, dtypes + kept)
     else:
-        total = _measure(stage, seen, g, p, begun, named)
+        total = _measure(stage, seen, g, p, begun, named, common)
         dtype = jax.tree.leaves(total)[0].dtype
-    keys = {k: named[k] for k in keywords(type(rule), "settle") if k in named}
+    keys = {k: common[k] for k in keywords(type(rule), "settle") if k in common}
     begun = kernel.with_numbers(begun, dtype)
     return kernel.with_numbers(rule, dtype).settle(
         begun, total, stage.step(dtype), **keys
@@ -275,7 +309,8 @@ def _measure(
     g: Flat,
     p: list[Any],
     begun: Any,
-    named: Mapping[str, Any],
+    named: Mapping[str, Flat],
+    common: Mapping[str, Any],
 ) -> Any:
     """What the leaves measure, summed."""
     partials = []
@@ -287,7 +322,7 @@ def _measure(
         measure = kernel.measure_program(structure, dtype)
         unit = distinct_unit(alike[np.shape(x)])
         alike[np.shape(x)] += 1
-        row, keys = stage.rows[i], _at_leaf(named, i)
+        row, keys = stage.rows[i], {**common, **_at_leaf(named, i)}
         partials.append(
             measure(numbers, stage.step(dtype), x, y, row, unit, begun, keys)
         )

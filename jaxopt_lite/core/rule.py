@@ -67,6 +67,8 @@ class Rule(Value):
             schedule needs the count.
         reads_params: whether `p` is needed; else `p` is None when the caller gives no
             parameters.
+        stacks: whether traced leaves of one shape go through the arithmetic as one
+            stack (`vmap`), which products of matrices gain by.
         trees: the keywords that are trees like the parameters, such as a second
             gradient; the rule gets its own leaf of each.
 
@@ -93,6 +95,7 @@ class Rule(Value):
     own_counts: ClassVar[Mapping[str, str]] = {}
     reads_step: ClassVar[bool] = False
     reads_params: ClassVar[bool] = False
+    stacks: ClassVar[bool] = False
     trees: ClassVar[tuple[str, ...]] = ()
 
     def init(self, p: Tensor) -> Any:

@@ -49,6 +49,7 @@ def muon(
     adam_learning_rate: Hyperparameter | None = None,
     muon_weight_dimension_numbers: Any = None,
     consistent_rms: Hyperparameter | None = None,
+    ns_dtype: DTypeLike | None = None,
 ) -> GradientTransformation:
     """Moves matrices along their gradient's mean made orthogonal, the rest by AdamW.
 
@@ -86,6 +87,7 @@ def muon(
             `by_path`, a tree or a prefix of it, or a function of the parameters.
         consistent_rms: the root mean square of a matrix's direction, whatever its
             shape, at least 0; None for the factor above.
+        ns_dtype: dtype in which the iteration multiplies, as in `scale_by_muon`.
 
     Returns:
         A transformation with `PartitionState`, whose groups `muon` and `adam` hold the
@@ -130,6 +132,7 @@ def muon(
             adaptive=adaptive,
             preconditioning=preconditioning,
             weight_dimension_numbers=axes,
+            ns_dtype=ns_dtype,
         ),
         scale_by_shape(axes, consistent_rms),
         add_decayed_weights(weight_decay, weight_decay_mask),

@@ -10,7 +10,7 @@ from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.matrices import MatrixAxes, matrix_axes
 from jaxopt_lite.core.numerics import bias_correction, moving_mean
 from jaxopt_lite.core.rule import Rule, SharedRule
-from jaxopt_lite.core.storage import keep
+from jaxopt_lite.core.storage import Storage, keep
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Count,
@@ -65,8 +65,10 @@ class ScaleByMuon(SharedRule):
     adaptive: bool
     preconditioning: str
     axes: Any
+    products: Storage
     Slots = Momentum
     State = MuonState
+    stacks = True
 
     def begin(self) -> Coefficients:
         return Coefficients(jnp.asarray(self.ns_coeffs))
@@ -88,6 +90,7 @@ class ScaleByMuon(SharedRule):
             self.ns_steps,
             self.preconditioning,
             self.eps,
+            self.products.dtype("ns_dtype", mean),
         )
         return u * self.dual_norm(mean, u) if self.adaptive else u
 
@@ -117,6 +120,7 @@ def scale_by_muon(
     adaptive: bool = False,
     preconditioning: str = "frobenius",
     weight_dimension_numbers: Any = None,
+    ns_dtype: DTypeLike | None = None,
 ) -> GradientTransformation:
     """Replaces each gradient by its moving mean, made orthogonal.
 
@@ -143,6 +147,9 @@ def scale_by_muon(
         weight_dimension_numbers: `MuonDimensionNumbers` for all parameters, or for
             each: `by_path`, a tree or a prefix of it, or a function of the parameters.
             None for parameters that are matrices.
+        ns_dtype: dtype in which the iteration multiplies; None for that of the
+            arithmetic, at least float32. Bfloat16 is faster on accelerators; `u` is
+            then off by several percent, as its singular values are anyway.
 
     Returns:
         A transformation with `MuonState(count, mu, ns_coeffs)`, one slot like the
@@ -154,9 +161,9 @@ def scale_by_muon(
         TypeError: if one is no number, array, schedule or `by_path`.
 
     Source: Jordan et al. 2024, github.com/KellerJordan/Muon, which iterates in bfloat16
-    and does not debias; adaptive Bernstein and Newhouse 2024, arXiv 2409.20325. Here
-    the arithmetic is at least float32: `jax.default_matmul_precision("bfloat16")` makes
-    it faster. In a stack of matrices each has its own dual norm; Optax sums over all.
+    and does not debias; adaptive Bernstein and Newhouse 2024, arXiv 2409.20325. Under
+    `jit`, matrices of one shape are multiplied together. In a stack of matrices each
+    has its own dual norm; Optax sums over all.
 
     Example:
         >>> import jax.numpy as jnp
@@ -177,6 +184,7 @@ def scale_by_muon(
         adaptive,
         preconditioning,
         matrix_axes(weight_dimension_numbers),
+        keep(ns_dtype=ns_dtype),
     )
     return leafwise(rule, keep(mu=mu_dtype))
 

@@ -11,7 +11,7 @@ from jaxopt_lite.core.matrices import Axes, matrix_axes
 from jaxopt_lite.core.numerics import abs_sq, real, root
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.trees import Flat
-from jaxopt_lite.core.types import Numeric, Tensor
+from jaxopt_lite.core.types import DTypeLike, Numeric, Tensor
 from jaxopt_lite.core.value import short_repr
 
 STANDARD = (3.4445, -4.7750, 2.0315)
@@ -141,19 +141,21 @@ def orthogonal(
     ns_steps: int,
     preconditioning: str,
     eps: Numeric,
+    dtype: DTypeLike | None = None,
 ) -> Tensor:
-    """The matrices in an array, each made orthogonal."""
+    """The matrices in an array, each made orthogonal, with products in `dtype`."""
     matrices = axes.matrices(x)
     is_tall = matrices.shape[-2] > matrices.shape[-1]
     y = matrices.mT if is_tall else matrices
     y, gram = _PRECONDITIONINGS[preconditioning](y, eps)
+    y, gram = y.astype(dtype or y.dtype), gram.astype(dtype or gram.dtype)
     triples = (
         jnp.broadcast_to(ns_coeffs, (ns_steps, 3)) if ns_coeffs.ndim == 1 else ns_coeffs
-    )
+    ).astype(real(y.dtype))
     y = _improved(y, gram, triples[0])
     # A loop: unrolled, XLA keeps the products of many steps and leaves at once.
     y, _ = lax.scan(lambda y, abc: (_improved(y, _gram(y), abc), None), y, triples[1:])
-    return axes.array(y.mT if is_tall else y, x.shape)
+    return axes.array(y.mT if is_tall else y, x.shape).astype(x.dtype)
 
 
 def _improved(x: Tensor, gram: Tensor, abc: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ class Muon(Rule):
     ns_steps: int
     adjust_lr_fn: str | None
     Slots = TraceState
+    stacks = True
 
     def init(self, p: Tensor) -> TraceState:
         if p.ndim != 2:

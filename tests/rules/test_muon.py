@@ -1,5 +1,7 @@
 """Newton-Schulz and Muon, beyond what the table of all transformations shows."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,7 @@ import optax
 import pytest
 
 import jaxopt_lite as jl
+from jaxopt_lite.core import lift
 from tests.helpers import assert_close, at, relative_error, run, trajectory
 from tests.reference.matrix import DION, orthogonalize
 from tests.table import Case
@@ -121,3 +124,67 @@ def test_coefficients_may_be_swept():
 def test_arguments_are_checked(arguments, text):
     with pytest.raises(ValueError, match=text):
         jl.muon(0.1, **arguments)
+
+
+def stacked(count, shape):
+    random = np.random.default_rng(0)
+    return {str(i): jnp.asarray(random.normal(size=shape)) for i in range(count)}
+
+
+def update(tx, g, **options):
+    return jax.jit(tx.update, **options)(g, tx.init(g))[0]
+
+
+def factors(g):
+    """The shapes that stand on the left in products of matrices."""
+    tx = jl.scale_by_muon()
+    text = jax.jit(tx.update).lower(g, tx.init(g)).as_text()
+    return set(re.findall(r"dot_general.*: \(tensor<([x\d]+)xf", text))
+
+
+def test_matrices_of_one_shape_are_multiplied_together():
+    g = {**stacked(5, (4, 6)), "tall": jnp.ones((6, 4))}
+    assert factors(g) == {"5x4x6", "5x4x4", "4x6", "4x4"}
+
+
+@pytest.mark.parametrize("largest", [1, 48, 10**6])
+def test_a_stack_computes_what_each_matrix_does_alone(largest, x64, monkeypatch):
+    monkeypatch.setattr(lift, "_LARGEST_STACK", largest)
+    g = stacked(5, (4, 6))
+    together = update(jl.scale_by_muon(), g)
+    for name, x in g.items():
+        alone = update(jl.scale_by_muon(), {"only": x})["only"]
+        np.testing.assert_allclose(together[name], alone, rtol=1e-12, atol=1e-13)
+
+
+def test_stacks_are_bounded(monkeypatch):
+    monkeypatch.setattr(lift, "_LARGEST_STACK", 48)
+    assert factors(stacked(5, (4, 6))) == {"2x4x6", "2x4x4", "4x6", "4x4"}
+
+
+def test_other_settings_and_dtypes_make_another_stack():
+    g = {**stacked(2, (4, 6)), "half": jnp.ones((4, 6), jnp.bfloat16)}
+    rates = jl.by_path({"0": 1.0, "*": 2.0})
+    tx = jl.chain(jl.scale_by_muon(), jl.scale_by_learning_rate(rates))
+    found, muon = update(tx, g), update(jl.scale_by_muon(), g)
+    for name, rate in {"0": 1.0, "1": 2.0, "half": 2.0}.items():
+        expected = -rate * muon[name].astype("float32")
+        np.testing.assert_allclose(found[name].astype("float32"), expected, rtol=1e-2)
+        assert found[name].dtype == g[name].dtype
+
+
+def test_bfloat16_products_are_near_those_of_float32():
+    g = stacked(3, (32, 48))
+    exact, near = (
+        update(jl.scale_by_muon(ns_dtype=dtype), g) for dtype in (None, jnp.bfloat16)
+    )
+    for name in g:
+        assert near[name].dtype == exact[name].dtype
+        error = jnp.linalg.norm(near[name] - exact[name])
+        # Jordan's iteration multiplies rounding of 2**-9 by up to 3.4 in every step.
+        assert 1e-3 < error / jnp.linalg.norm(exact[name]) < 0.1
+
+
+def test_the_dtype_of_products_is_floating_point():
+    with pytest.raises(TypeError, match="the dtype of ns_dtype is 'int8'"):
+        jl.scale_by_muon(ns_dtype="int8")
