@@ -3,7 +3,8 @@
     python -m benchmarks
     python -m benchmarks step --tree one --repeats 31 --save
 
-Without an argument all benchmarks run; a saved table stands in benchmarks/results.
+Without an argument all benchmarks run; saved tables and pictures stand in
+benchmarks/results. What takes an accelerator is in `python -m benchmarks.accelerator`.
 """
 
 import argparse
@@ -13,9 +14,29 @@ from types import ModuleType
 
 from rich.console import Console
 
-from benchmarks import eager, peers, step, sweep, trace, trees
+from benchmarks import compile as compiling
+from benchmarks import (
+    eager,
+    memory,
+    muon,
+    peers,
+    pipelines,
+    step,
+    sweep,
+    trace,
+    trees,
+)
 
-BENCHMARKS = {"trace": trace, "eager": eager, "step": step, "sweep": sweep}
+BENCHMARKS = {
+    "trace": trace,
+    "compile": compiling,
+    "eager": eager,
+    "step": step,
+    "pipelines": pipelines,
+    "memory": memory,
+    "muon": muon,
+    "sweep": sweep,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         tree = trees.TREES[name](trees.NARROW if args.smoke else measured.SHRINK)
         repeats = args.repeats or (1 if args.smoke else measured.REPEATS)
         label = f"{name}-smoke" if args.smoke else name
-        report = measured.report(label, tree, libraries, repeats)
+        beside = libraries if measured is step else peers.of_jax(libraries)
+        report = measured.report(label, tree, beside, repeats)
         if args.smoke or name != measured.TREE:  # the goals are for other sizes
             report = dataclasses.replace(report, goals=())
         report.show(console)

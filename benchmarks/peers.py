@@ -1,13 +1,15 @@
-"""Libraries that speak the same protocol under the same names."""
+"""Libraries that are measured beside this one, those of JAX under the same names."""
 
 import importlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import ModuleType
 from typing import Any
 
+import jax
+
 import jaxopt_lite
 
-KNOWN = ("optax",)
+KNOWN = ("optax", "torch")
 
 
 def installed(names: Iterable[str]) -> tuple[list[ModuleType], list[str]]:
@@ -21,12 +23,13 @@ def installed(names: Iterable[str]) -> tuple[list[ModuleType], list[str]]:
     return libraries, missing
 
 
+def of_jax(libraries: Iterable[ModuleType]) -> list[ModuleType]:
+    """Those that speak the protocol of this one."""
+    return [library for library in libraries if library.__name__ != "torch"]
+
+
 def adamw(library: ModuleType, mask: Any) -> Any:
     return library.adamw(1e-3, weight_decay=0.01, mask=mask)
-
-
-def clip_adamw(library: ModuleType, mask: Any) -> Any:
-    return library.chain(library.clip_by_global_norm(1.0), adamw(library, mask))
 
 
 def decay_mask(library: ModuleType, tree: Any) -> Any:
@@ -43,3 +46,30 @@ def stepper(library: ModuleType, tx: Any) -> Callable[..., Any]:
         return library.apply_updates(params, updates), state
 
     return step
+
+
+class TorchAdamW:
+    """PyTorch's fused AdamW on tensors of the same shapes."""
+
+    def __init__(self, torch: ModuleType, tree: Any, device: str = "cpu"):
+        self.wait = torch.cuda.synchronize if device != "cpu" else lambda: None
+        groups: Sequence[list[Any]] = ([], [])
+        shapes, decays = jax.tree.leaves(tree), jaxopt_lite.weights_only(tree)
+        for x, decay in zip(shapes, jax.tree.leaves(decays), strict=True):
+            dtype = getattr(torch, str(x.dtype))
+            p = torch.ones(x.shape, dtype=dtype, device=device, requires_grad=True)
+            p.grad = torch.ones_like(p)
+            groups[decay].append(p)
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": params, "weight_decay": decay}
+                for params, decay in zip(groups, (0.0, 0.01), strict=True)
+                if params
+            ],
+            lr=1e-3,
+            fused=True,
+        )
+
+    def __call__(self) -> None:
+        self.optimizer.step()
+        self.wait()

@@ -3,8 +3,8 @@
 import datetime
 import os
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
@@ -12,6 +12,8 @@ import jax
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+from benchmarks.timing import Spread
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -40,6 +42,8 @@ class Report:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     goals: Sequence[Goal] = ()
+    bars: Mapping[str, Spread] = field(default_factory=dict)
+    axis: str = ""
 
     def show(self, console: Console) -> None:
         console.print(f"\n{self.title}", highlight=False)
@@ -73,11 +77,29 @@ class Report:
             ]
         )
 
+    def plot(self, file: Path) -> None:
+        """Draws the bars, from quartile to quartile and to the median."""
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(8, 1.2 + 0.3 * len(self.bars)), layout="constrained")
+        axes = figure.add_subplot()
+        x = list(self.bars.values())
+        middle = [s.median for s in x]
+        spread = [[s.median - s.low for s in x], [s.high - s.median for s in x]]
+        axes.barh(list(self.bars), middle, xerr=spread, color="tab:blue", ecolor="0.3")
+        axes.axvline(1.0, color="0.3", linewidth=1)
+        axes.invert_yaxis()
+        axes.set_xlabel(self.axis)
+        axes.set_title(self.title, fontsize="medium", loc="left")
+        figure.savefig(file)
+
     def save(self) -> Path:
-        """Writes the Markdown under the day, the kind of device and the name."""
+        """Writes Markdown under the day, the device and the name; and a picture."""
         RESULTS.mkdir(exist_ok=True)
         file = RESULTS / f"{today()}-{jax.default_backend()}-{self.name}.md"
         file.write_text(self.markdown())
+        if self.bars:
+            self.plot(file.with_suffix(".png"))
         return file
 
 

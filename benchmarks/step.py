@@ -1,10 +1,10 @@
-"""What a jitted step moves, allocates and takes, beside one written by hand."""
+"""How long a jitted step of AdamW takes, beside one by hand and PyTorch's fused one."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
 from statistics import median
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 
@@ -12,68 +12,41 @@ import jaxopt_lite as jl
 from benchmarks import handwritten, peers, trees
 from benchmarks.report import Goal, Report
 from benchmarks.timing import in_turns, ratio
+from benchmarks.training import Cost, Training
 
-BY_HAND = "by hand"
-# Built from a library and a mask; and as one function.
-PIPELINES = {
-    "adamw": (peers.adamw, handwritten.adamw),
-    "clip + adamw": (peers.clip_adamw, handwritten.clip_adamw),
-}
+BY_HAND, TORCH = "by hand", "torch, fused"
 TREE, SHRINK, REPEATS = "gpt2", 1, 11
 
-# Bytes accessed and bytes of temporaries per parameter, on a CPU.
-GOALS = {"adamw": (40.1, 0.05), "clip + adamw": (44.5, 0.05)}
-
-
-class Cost(NamedTuple):
-    """A compiled step: bytes per parameter, and seconds."""
-
-    accessed: float
-    temporaries: float
-    aliased: float
-    times: list[float]
-
-
-class Training:
-    """A compiled step and the parameters and state that it takes along, donated."""
-
-    def __init__(self, step: Callable[..., Any], init: Callable[..., Any], grads: Any):
-        self.params = jax.tree.map(lambda g: g.copy(), grads)
-        self.state = init(self.params)
-        self.grads = grads
-        jitted = jax.jit(step, donate_argnums=(0, 1))
-        self.compiled = jitted.lower(self.params, self.state, grads).compile()
-
-    def __call__(self) -> Any:
-        self.params, self.state = self.compiled(self.params, self.state, self.grads)
-        return self.params, self.state
-
-    def cost(self, times: list[float]) -> Cost:
-        n = trees.size(self.grads)
-        memory = self.compiled.memory_analysis()
-        return Cost(
-            self.compiled.cost_analysis()["bytes accessed"] / n,
-            memory.temp_size_in_bytes / n,
-            memory.alias_size_in_bytes / n,
-            times,
-        )
+# Bytes accessed, of temporaries, and live at once, per parameter, on a CPU.
+GOALS = {"bytes": 40.1, "temporaries": 0.05, "live bytes": 16.1}
 
 
 def measure(
-    pipeline: str, tree: Any, libraries: Sequence[ModuleType], repeats: int
-) -> dict[str, Cost]:
-    """By library, and by hand."""
-    build, by_hand = PIPELINES[pipeline]
+    tree: Any, libraries: Sequence[ModuleType], repeats: int
+) -> tuple[dict[str, Cost], dict[str, list[float]]]:
+    """The costs of the steps of JAX, and the seconds of all."""
     grads = trees.ones(tree)
-    runs: dict[str, Training] = {}
+    runs: dict[str, Callable[[], Any]] = {}
     for library in libraries:
-        tx = build(library, peers.decay_mask(library, tree))
+        if library.__name__ == "torch":
+            runs[TORCH] = peers.TorchAdamW(library, tree, _torch_device())
+            continue
+        tx = peers.adamw(library, peers.decay_mask(library, tree))
         runs[library.__name__] = Training(peers.stepper(library, tx), tx.init, grads)
     runs[BY_HAND] = Training(
-        partial(by_hand, decay=decay(tree)), handwritten.init, grads
+        partial(handwritten.adamw, decay=decay(tree)), handwritten.init, grads
     )
-    times = in_turns(f"step, {pipeline}", runs, repeats)
-    return {key: run.cost(times[key]) for key, run in runs.items()}
+    times = in_turns("step", runs, repeats)
+    costs = {
+        name: run.cost(times[name])
+        for name, run in runs.items()
+        if isinstance(run, Training)
+    }
+    return costs, times
+
+
+def _torch_device() -> str:
+    return "cpu" if jax.default_backend() == "cpu" else "cuda"
 
 
 def decay(tree: Any) -> Any:
@@ -83,52 +56,37 @@ def decay(tree: Any) -> Any:
 def report(
     name: str, tree: Any, libraries: Sequence[ModuleType], repeats: int
 ) -> Report:
-    found = {
-        pipeline: measure(pipeline, tree, libraries, repeats) for pipeline in PIPELINES
-    }
+    costs, times = measure(tree, libraries, repeats)
+    ratios = {run: ratio(x, times[BY_HAND]) for run, x in times.items()}
+    ours = costs["jaxopt_lite"]
+    found = zip(GOALS, (ours.accessed, ours.temporaries, ours.peak), strict=True)
     return Report(
         name=f"step-{name}",
-        title=f"A training step behind the gradients: {name}, {trees.describe(tree)}",
+        title=f"A step of AdamW behind the gradients: {name}, {trees.describe(tree)}",
         how=(
-            "float32, parameters and state donated. Bytes accessed, of temporaries "
-            "(temp) and of aliased buffers are per parameter, as XLA counts them. "
-            f"Milliseconds in turns: median of {repeats}; their ratio to the step by "
-            "hand (quartiles)."
+            "float32 unless named otherwise, parameters and state donated. Bytes "
+            "accessed, of temporaries (temp), of aliased buffers (alias) and live at "
+            "once are per parameter, as XLA counts them. Times in turns: median of "
+            f"{repeats}, per step and per parameter; their ratio to the step by hand "
+            "(quartiles)."
         ),
         libraries=libraries,
-        columns=[
-            "pipeline",
-            "library",
-            "bytes",
-            "temp",
-            "alias",
-            "ms",
-            "ratio",
-        ],
+        columns=["library", "bytes", "temp", "alias", "live", "ms", "ns", "ratio"],
         rows=[
             [
-                pipeline,
-                library,
-                f"{cost.accessed:.2f}",
-                f"{cost.temporaries:.2f}",
-                f"{cost.aliased:.2f}",
-                f"{1e3 * median(cost.times):.1f}",
-                str(ratio(cost.times, costs[BY_HAND].times)),
+                run,
+                *(_bytes(costs[run]) if run in costs else [""] * 4),
+                f"{1e3 * median(x):.1f}",
+                f"{1e9 * median(x) / trees.size(tree):.2f}",
+                str(ratios[run]),
             ]
-            for pipeline, costs in found.items()
-            for library, cost in costs.items()
+            for run, x in times.items()
         ],
-        goals=[
-            goal
-            for pipeline, costs in found.items()
-            for goal in goals(pipeline, costs["jaxopt_lite"])
-        ],
+        goals=[Goal(f"{what} per parameter", x, GOALS[what]) for what, x in found],
+        bars=ratios,
+        axis="time of a step, that by hand = 1",
     )
 
 
-def goals(pipeline: str, ours: Cost) -> list[Goal]:
-    accessed, temporaries = GOALS[pipeline]
-    return [
-        Goal(f"{pipeline}: bytes per parameter", ours.accessed, accessed),
-        Goal(f"{pipeline}: temporaries per parameter", ours.temporaries, temporaries),
-    ]
+def _bytes(cost: Cost) -> list[str]:
+    return [f"{x:.2f}" for x in cost[:4]]

@@ -61,6 +61,33 @@ def small(shrink: int = 1) -> Shapes:
     return {"layers": [linear(width, width)] * 1000}
 
 
+def resnet50(shrink: int = 1) -> Shapes:
+    """ResNet-50 with 25.6M parameters in 161 leaves, many of them short."""
+
+    def width(channels: int) -> int:
+        return max(channels // shrink, 2)
+
+    def conv(inputs: int, outputs: int, size: int) -> Shapes:
+        kernel = array(size, size, inputs, outputs)
+        return {"conv": {"kernel": kernel}, "norm": norm(outputs)}
+
+    blocks, inputs = [], width(64)
+    for channels, many in ((64, 3), (128, 4), (256, 6), (512, 3)):
+        inner, outputs = width(channels), width(4 * channels)
+        for i in range(many):
+            block = {
+                "reduce": conv(inputs, inner, 1),
+                "spread": conv(inner, inner, 3),
+                "expand": conv(inner, outputs, 1),
+            }
+            if i == 0:
+                block["project"] = conv(inputs, outputs, 1)
+            blocks.append(block)
+            inputs = outputs
+    stem = conv(3, width(64), 7)
+    return {"stem": stem, "blocks": blocks, "head": linear(inputs, 1000)}
+
+
 def one(shrink: int = 1) -> Shapes:
     """A single matrix of 16.8M parameters."""
     return {"kernel": array(4096 // shrink, 4096 // shrink)}
@@ -78,6 +105,7 @@ TREES: dict[str, Callable[..., Shapes]] = {
     "thousand": thousand,
     "small": small,
     "one": one,
+    "resnet50": resnet50,
     "digits": digits,
 }
 

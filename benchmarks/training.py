@@ -1,0 +1,55 @@
+"""A training step behind the gradients, compiled, and what it costs."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from benchmarks import trees
+
+
+class Cost(NamedTuple):
+    """A compiled step: bytes per parameter, and seconds."""
+
+    accessed: float
+    temporaries: float
+    aliased: float
+    peak: float
+    times: list[float]
+
+
+def compiled(step: Callable[..., Any], *arguments: Any) -> Any:
+    """The step of parameters, state and gradients, which donates the first two."""
+    return jax.jit(step, donate_argnums=(0, 1)).lower(*arguments).compile()
+
+
+def cost(compiled: Any, parameters: int, times: list[float]) -> Cost:
+    memory = compiled.memory_analysis()
+    live = memory.argument_size_in_bytes + memory.output_size_in_bytes
+    live += memory.temp_size_in_bytes - memory.alias_size_in_bytes
+    return Cost(
+        compiled.cost_analysis()["bytes accessed"] / parameters,
+        memory.temp_size_in_bytes / parameters,
+        memory.alias_size_in_bytes / parameters,
+        live / parameters,
+        times,
+    )
+
+
+class Training:
+    """A compiled step and the parameters and state that it takes along."""
+
+    def __init__(self, step: Callable[..., Any], init: Callable[..., Any], grads: Any):
+        self.params = jax.tree.map(jnp.copy, grads)
+        # Optax's first state has arrays twice, which cannot be donated.
+        self.state = jax.tree.map(jnp.copy, init(self.params))
+        self.grads = grads
+        self.compiled = compiled(step, self.params, self.state, grads)
+
+    def __call__(self) -> Any:
+        self.params, self.state = self.compiled(self.params, self.state, self.grads)
+        return self.params, self.state
+
+    def cost(self, times: list[float]) -> Cost:
+        return cost(self.compiled, trees.size(self.grads), times)
