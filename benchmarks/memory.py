@@ -43,9 +43,8 @@ def measure(build: Callable[[Any], Any], library: ModuleType, tree: Any) -> Memo
     tx = build(flat(library))
     state = jax.eval_shape(tx.init, tree)
     n = trees.size(tree)
-    kept = sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
     found = cost(compiled(peers.stepper(library, tx), tree, state, tree), n, [])
-    return Memory(kept / n, found.temporaries, found.peak)
+    return Memory(trees.nbytes(state) / n, found.temporaries, found.peak)
 
 
 def report(

@@ -50,7 +50,7 @@ class Report:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for i, column in enumerate(self.columns):
             table.add_column(
-                column, justify="left" if i == 0 else "right", no_wrap=True
+                column, justify="left" if i == 0 else "right", no_wrap=i > 0
             )
         for row in self.rows:
             table.add_row(*row)

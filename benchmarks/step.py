@@ -29,7 +29,7 @@ def measure(
     runs: dict[str, Callable[[], Any]] = {}
     for library in libraries:
         if library.__name__ == "torch":
-            runs[TORCH] = peers.TorchAdamW(library, tree, _torch_device())
+            runs[TORCH] = peers.TorchAdamW(library, tree, torch_device())
             continue
         tx = peers.adamw(library, peers.decay_mask(library, tree))
         runs[library.__name__] = Training(peers.stepper(library, tx), tx.init, grads)
@@ -45,7 +45,7 @@ def measure(
     return costs, times
 
 
-def _torch_device() -> str:
+def torch_device() -> str:
     return "cpu" if jax.default_backend() == "cpu" else "cuda"
 
 

@@ -19,9 +19,10 @@ class Cost(NamedTuple):
     times: list[float]
 
 
-def compiled(step: Callable[..., Any], *arguments: Any) -> Any:
+def compiled(step: Callable[..., Any], *arguments: Any, options: Any = None) -> Any:
     """The step of parameters, state and gradients, which donates the first two."""
-    return jax.jit(step, donate_argnums=(0, 1)).lower(*arguments).compile()
+    jitted = jax.jit(step, donate_argnums=(0, 1))
+    return jitted.lower(*arguments).compile(compiler_options=options)
 
 
 def cost(compiled: Any, parameters: int, times: list[float]) -> Cost:
@@ -40,16 +41,31 @@ def cost(compiled: Any, parameters: int, times: list[float]) -> Cost:
 class Training:
     """A compiled step and the parameters and state that it takes along."""
 
-    def __init__(self, step: Callable[..., Any], init: Callable[..., Any], grads: Any):
+    def __init__(
+        self,
+        step: Callable[..., Any],
+        init: Callable[..., Any],
+        grads: Any,
+        options: Any = None,
+    ):
         self.params = jax.tree.map(jnp.copy, grads)
         # Optax's first state has arrays twice, which cannot be donated.
         self.state = jax.tree.map(jnp.copy, init(self.params))
         self.grads = grads
-        self.compiled = compiled(step, self.params, self.state, grads)
+        self.compiled = compiled(step, self.params, self.state, grads, options=options)
 
     def __call__(self) -> Any:
         self.params, self.state = self.compiled(self.params, self.state, self.grads)
         return self.params, self.state
+
+    def floor(self, passes: int) -> int:
+        """The bytes that a step cannot avoid to read and write.
+
+        It reads the gradients, and what must be known of them in `passes` before; it
+        reads and writes parameters and state.
+        """
+        read = (1 + passes) * trees.nbytes(self.grads)
+        return read + 2 * trees.nbytes((self.params, self.state))
 
     def cost(self, times: list[float]) -> Cost:
         return cost(self.compiled, trees.size(self.grads), times)

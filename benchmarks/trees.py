@@ -115,6 +115,11 @@ def size(tree: Shapes) -> int:
     return sum(leaf.size for leaf in jax.tree.leaves(tree))
 
 
+def nbytes(tree: Any) -> int:
+    """The bytes of all arrays, or of what has their shapes and dtypes."""
+    return sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
 def describe(tree: Shapes) -> str:
     return f"{len(jax.tree.leaves(tree)):,} leaves, {size(tree):,} parameters"
 

@@ -9,8 +9,8 @@ import optax
 import pytest
 
 import jaxopt_lite as jl
-from benchmarks import compile as compiling
 from benchmarks import (
+    accelerator,
     memory,
     muon,
     peers,
@@ -22,6 +22,7 @@ from benchmarks import (
     trace,
     trees,
 )
+from benchmarks import compile as compiling
 from benchmarks.__main__ import BENCHMARKS, main
 
 
@@ -250,3 +251,35 @@ def test_bad_arguments_are_refused(arguments, message, capsys):
         main(arguments)
     assert stop.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_run_for_accelerators_makes_its_tables_at_tiny_sizes(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(report, "RESULTS", tmp_path)
+    accelerator.main(["--smoke", "--save"])
+    printed = capsys.readouterr().out
+    assert "A step of Muon on matrices: gpt2-smoke" in printed
+    text = (tmp_path / f"{report.today()}-cpu-accelerator-smoke.md").read_text()
+    rows = [line.split(" | ") for line in text.splitlines() if " | optax | " in line]
+    assert [row[0].strip("| ") for row in rows] == [
+        f"{task.tree}, {task.pipeline}" for task in accelerator.tasks(smoke=True)
+    ]
+    assert (tmp_path / f"{report.today()}-cpu-muon-gpt2-smoke.md").exists()
+
+
+def test_the_floor_of_adamw_is_28_bytes_and_clipping_adds_4():
+    shapes = trees.one(shrink=64)
+    floors = [
+        accelerator.measure(accelerator.Task("one", name, shapes), [jl], 1)[0].floor
+        for name in ("adamw", "clip + adamw", "MultiSteps(adamw, 4)", "lion")
+    ]
+    per_parameter = [floor / trees.size(shapes) for floor in floors]
+    assert per_parameter == pytest.approx([28, 32, 36, 20], abs=0.01)
+
+
+def test_the_goals_of_accelerators_are_in_times_of_a_copy():
+    shares = {(f"billion, {name}", "jaxopt_lite"): 0.8 for name in accelerator.GUARDED}
+    plain, *others = accelerator.goals(shares)
+    assert plain.found == 1.25
+    assert {goal.found for goal in others} == {1.0}
