@@ -112,7 +112,7 @@ def log_uniform(low: float, high: float) -> Distribution:
 
 
 def integers(low: int, high: int) -> Distribution:
-    """Whole numbers from `low` up to, and without, `high`; traced, as int32.
+    """Whole numbers from `low` up to, and without, `high`; traced.
 
     Where each must be a Python number, such as the width of a layer, take
     `choice(range(low, high))`, which compiles for each.
@@ -122,6 +122,7 @@ def integers(low: int, high: int) -> Distribution:
         high: the one after the last.
 
     Raises:
+        TypeError: if one is no whole number.
         ValueError: if there is none.
 
     Example:
@@ -129,6 +130,9 @@ def integers(low: int, high: int) -> Distribution:
         >>> sweep.integers(1, 10)
         Integers(low=1, high=10)
     """
+    for name, x in {"low": low, "high": high}.items():
+        if not hasattr(x, "__index__"):
+            raise TypeError(f"integers: {name} is {x!r}; expected a whole number.")
     _check("integers", low, high, -math.inf)
     return Integers(int(low), int(high))
 

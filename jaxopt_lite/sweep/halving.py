@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxopt_lite.core.types import PyTree
 from jaxopt_lite.sweep import metrics
+from jaxopt_lite.sweep.arguments import check, whole
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
 from jaxopt_lite.sweep.space import Space
 
@@ -55,12 +56,13 @@ def successive_halving(
         rungs: their number, from 1.
 
     Returns:
-        A `Halving`. A loss that is not finite counts as the greatest.
+        A `Halving`. A loss that is not finite counts as the greatest; where all of the
+        last rung are, so is the winner's.
 
     Raises:
         TypeError: if `train_rung` returns something else.
         ValueError: if the space has static axes of several values, or too few
-            configurations for one to reach the last rung; or if all there diverged.
+            configurations for one to reach the last rung.
 
     Source: Jamieson and Talwalkar 2016, arXiv 1502.07943.
 
@@ -82,7 +84,10 @@ def successive_halving(
         >>> found.hyperparams, [len(rung.losses) for rung in found.rungs]
         ({'learning_rate': 0.9}, [4, 2, 1])
     """
-    one_program("successive_halving", space)
+    where = "successive_halving"
+    check(where, train_rung, space, key)
+    one_program(where, space)
+    eta, rungs = whole(where, "eta", eta, 2), whole(where, "rungs", rungs, 1)
     _check(len(space), eta, rungs)
     sizes = [len(space) // eta**rung for rung in range(rungs)]
 
@@ -108,7 +113,6 @@ def successive_halving(
         return at[best], losses[best], jax.tree.map(itemgetter(best), states), found
 
     number, loss, state, found = climb(numbers(space), key)
-    finite("successive_halving", loss)
     history = tuple(Rung(*map(np.asarray, rung)) for rung in found)
     return Halving(space[int(number)], int(number), float(loss), state, history)
 
@@ -132,22 +136,7 @@ def one_program(where: str, space: Space) -> None:
         )
 
 
-def finite(where: str, loss: jax.Array) -> None:
-    """Refuses a best loss that is not finite."""
-    if not np.isfinite(loss):
-        raise ValueError(
-            f"{where}: every configuration that was left has diverged; expected one "
-            f"finite loss. Sweep smaller learning rates."
-        )
-
-
-def _check(n: int, eta: Any, rungs: Any) -> None:
-    for name, x, least in (("eta", eta, 2), ("rungs", rungs, 1)):
-        if not isinstance(x, int) or x < least:
-            raise ValueError(
-                f"successive_halving: {name} is {x!r}; expected a whole number from "
-                f"{least}."
-            )
+def _check(n: int, eta: int, rungs: int) -> None:
     if n < eta ** (rungs - 1):
         raise ValueError(
             f"successive_halving: {n} configurations for {rungs} rungs with "

@@ -1,15 +1,52 @@
 """Lanes: one function for many inputs at once, in chunks, on every device."""
 
+import hashlib
 import math
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from jaxopt_lite.core.types import PyTree
+
+SMALL = 16
+"""So many lanes make no chunk worth to be cut."""
+
+
+def trace(function: Callable[[PyTree], PyTree], inputs: PyTree) -> Any:
+    """A function of one lane, traced."""
+    lane = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), inputs)
+    return jax.jit(function).trace(lane)
+
+
+def run_again(traced: Any) -> Callable[[PyTree], PyTree]:
+    """What was traced, as a function that need not be traced again."""
+    flat, structure = jaxpr_as_fun(traced.jaxpr), jax.tree.structure(traced.out_info)
+
+    def function(inputs: PyTree) -> PyTree:
+        return jax.tree.unflatten(structure, flat(*jax.tree.leaves(inputs)))
+
+    return function
+
+
+def digest(jaxpr: Any) -> str:
+    """What a program computes, in 16 letters.
+
+    They are the same in every process that has the same version of JAX.
+    """
+    found = hashlib.sha256(re.sub(" at 0x[0-9a-f]+", "", str(jaxpr)).encode())
+    for x in jaxpr.consts:
+        dtype = getattr(x, "dtype", None)
+        if dtype is not None and jnp.issubdtype(dtype, jax.dtypes.extended):
+            x = jax.random.key_data(x)
+        found.update(np.asarray(x).tobytes())
+    return found.hexdigest()[:16]
 
 
 class Program:
@@ -23,6 +60,7 @@ class Program:
         mesh: the devices; lanes are spread over all its axes.
         batch_size: lanes in a chunk at most; None takes all, or as many as fit into
             memory.
+        pieces: in how many chunks at least, for None and if they are not small.
     """
 
     def __init__(
@@ -31,21 +69,25 @@ class Program:
         inputs: PyTree,
         mesh: Mesh,
         batch_size: int | None,
+        pieces: int = 1,
     ):
         self.compilations = 0
         self._mesh, self._inputs, self._batch_size = mesh, inputs, batch_size
         split = PartitionSpec(mesh.axis_names)
         self._sharding = NamedSharding(mesh, split)
+        traced = trace(function, inputs)
+        self.digest = digest(traced.jaxpr)
         self._function = jax.jit(
             jax.shard_map(
-                jax.vmap(function),
+                jax.vmap(run_again(traced)),
                 mesh=mesh,
                 in_specs=split,
                 out_specs=split,
                 check_vma=False,
             )
         )
-        self._trace(batch_size or self._lanes + mesh.size)
+        at_most = max(math.ceil(self._lanes / pieces), SMALL) + mesh.size
+        self._trace(batch_size or at_most)
 
     @property
     def shapes(self) -> PyTree:

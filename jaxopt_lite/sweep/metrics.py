@@ -58,6 +58,8 @@ def _widened(x: Any) -> jax.Array:
     x = jnp.asarray(x)
     if jnp.issubdtype(x.dtype, jnp.floating) and x.dtype.itemsize < 4:
         return x.astype(jnp.float32)
+    if jnp.issubdtype(x.dtype, jnp.integer) and jnp.iinfo(x.dtype).bits < 8:
+        return x.astype(jnp.int8)  # the least that files keep
     return x
 
 
@@ -106,7 +108,7 @@ def final(x: np.ndarray) -> np.ndarray:
 
 
 def first_not_finite(curve: np.ndarray) -> np.ndarray:
-    """The first step at which each curve is not finite, `NEVER` where it always is."""
+    """The first step at which each curve is not finite, `NEVER` where all are."""
     finite = np.isfinite(curve)
     return np.where(finite.all(-1), NEVER, finite.argmin(-1))
 
@@ -121,8 +123,13 @@ def diverged(metrics: dict[str, np.ndarray]) -> np.ndarray:
 
 
 def diverged_step(metrics: dict[str, np.ndarray]) -> np.ndarray:
-    """By lane the first step at which a curve is not finite; -1 where there is none."""
+    """By lane the first step at which a curve is not finite; -1 where there is none.
+
+    Of the longest curves: others have another unit.
+    """
     none = np.full(diverged(metrics).shape, NEVER)
-    steps = [first_not_finite(x) for x in metrics.values() if x.ndim == 3]
+    curves = [x for x in metrics.values() if x.ndim == 3]
+    longest = max((x.shape[2] for x in curves), default=0)
+    steps = [first_not_finite(x) for x in curves if x.shape[2] == longest]
     first = np.min([none, *steps], axis=0)
     return np.where(first == NEVER, -1, first)

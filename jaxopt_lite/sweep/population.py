@@ -9,8 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core.types import PyTree
+from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep import metrics
-from jaxopt_lite.sweep.halving import finite, one_program, ranked
+from jaxopt_lite.sweep.arguments import check, whole
+from jaxopt_lite.sweep.halving import one_program, ranked
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
 from jaxopt_lite.sweep.space import Axis, Space
 
@@ -74,12 +76,13 @@ def population_based_training(
         explore: the size of a step, above 0.
 
     Returns:
-        A `Population`. A loss that is not finite counts as the greatest.
+        A `Population`. A loss that is not finite counts as the greatest, and its
+        member is not copied; where all are of the last round, so is the best.
 
     Raises:
         TypeError: if `train_round` returns something else.
         ValueError: if a number is out of range, the space has static axes of several
-            values or fewer than two members, or all have diverged.
+            values or fewer than two members.
 
     Source: Jaderberg et al. 2017, arXiv 1711.09846; there numbers are multiplied on any
     axis, and may leave the range.
@@ -100,8 +103,11 @@ def population_based_training(
         >>> found.losses.shape, found.schedule()["learning_rate"].shape
         ((6, 4), (6,))
     """
-    one_program("population_based_training", space)
-    _check(len(space), rounds, exploit, explore)
+    where = "population_based_training"
+    check(where, train_round, space, key)
+    one_program(where, space)
+    rounds = whole(where, "rounds", rounds, 1)
+    _check(len(space), exploit, explore)
     n, replaced = len(space), max(1, int(exploit * len(space)))
     axes = {axis.name: axis for axis in space.axes if axis.is_number}
 
@@ -117,7 +123,10 @@ def population_based_training(
         """The parent of each member, and the numbers that it goes on with."""
         choosing, *moving = jax.random.split(key, 1 + len(columns))
         order = ranked(losses)
-        best = jax.random.choice(choosing, order[:replaced], (replaced,))
+        first = order[:replaced]
+        is_finite = jnp.isfinite(losses[first]).at[0].set(True)
+        chance = is_finite / is_finite.sum()
+        best = jax.random.choice(choosing, first, (replaced,), p=chance)
         parents = jnp.arange(n).at[order[n - replaced :]].set(best)
         is_copy = parents != jnp.arange(n)
         moved = {
@@ -146,7 +155,6 @@ def population_based_training(
 
     columns = {name: jnp.asarray(x) for name, x in numbers(space).items()}
     number, loss, state, history = evolve(columns, key)
-    finite("population_based_training", loss)
     return Population(
         int(number), float(loss), state, *jax.tree.map(np.asarray, history)
     )
@@ -161,20 +169,19 @@ def _moved(axis: Axis, x: jax.Array, explore: float, key: jax.Array) -> jax.Arra
     else:
         moved = x + sign * explore * (high - low)
     if jnp.issubdtype(x.dtype, jnp.integer):
-        moved = jnp.round(moved)
+        moved = x + sign * jnp.maximum(1, jnp.abs(jnp.round(moved - x)))
     return jnp.clip(moved, low, high).astype(x.dtype)
 
 
-def _check(n: int, rounds: Any, exploit: Any, explore: Any) -> None:
+def _check(n: int, exploit: float, explore: float) -> None:
     where = "population_based_training"
-    if not isinstance(rounds, int) or rounds < 1:
-        raise ValueError(
-            f"{where}: rounds is {rounds!r}; expected a whole number from 1."
-        )
+    for name, x in {"exploit": exploit, "explore": explore}.items():
+        if isinstance(x, bool) or not isinstance(x, int | float):
+            raise TypeError(f"{where}: {name} is {short_repr(x)}; expected a number.")
     if not 0 < exploit <= 0.5:
         raise ValueError(f"{where}: exploit is {exploit!r}; expected 0 < x <= 0.5.")
-    if not 0 < explore:
-        raise ValueError(f"{where}: explore is {explore!r}; expected 0 < x.")
+    if not 0 < explore < float("inf"):
+        raise ValueError(f"{where}: explore is {explore!r}; expected 0 < x < inf.")
     if n < 2:
         raise ValueError(
             f"{where}: the space has {n} configuration; expected at least 2, so that "

@@ -15,7 +15,7 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep.space import Axis, Space
 
-VERSION = 1
+VERSION = 2
 """Of the file; another one is refused."""
 
 METRIC = "metrics/"
@@ -29,6 +29,7 @@ class Record:
     Args:
         space: the configurations.
         key: the data of the key that all seeds are made of.
+        train: what the programs compute, a digest of each.
         metrics: by name an array of (configurations, seeds), a curve with its steps
             behind; NumPy, written in place as lanes are done.
         done: which lanes, an array of (configurations, seeds).
@@ -36,6 +37,7 @@ class Record:
 
     space: Space
     key: list[int]
+    train: list[str]
     metrics: dict[str, np.ndarray]
     done: np.ndarray
 
@@ -46,7 +48,8 @@ class Record:
             {**dataclasses.asdict(axis), "values": [*map(plain, axis.values)]}
             for axis in self.space.axes
         ]
-        header = {"axes": axes, "rows": self.space.rows, "key": self.key}
+        header: dict[str, Any] = {"axes": axes, "rows": self.space.rows}
+        header |= {"key": self.key, "train": self.train}
         return json.loads(json.dumps({"version": VERSION, **header}))
 
     def add(self, lanes: np.ndarray, found: dict[str, np.ndarray]) -> None:
@@ -62,7 +65,8 @@ class Record:
 
     def write(self, path: Path) -> None:
         """Replaces the file at once: it is never seen half written."""
-        beside = path.with_name(f".{path.name}.{os.getpid()}")
+        path = checked(path).resolve()  # of a link, what it leads to
+        beside = path.with_name(f".{path.name}.part")
         arrays: dict[str, Any] = {METRIC + k: x for k, x in self.metrics.items()}
         try:
             with beside.open("wb") as file:
@@ -87,8 +91,8 @@ class Record:
             checks.fail(
                 f"{path} holds the results of another sweep; nothing was written.",
                 differences,
-                "Expected the same space, seeds, key and metrics: give another path, "
-                "or move the file away.",
+                "Expected the same space, seeds, key, train and metrics, and the same "
+                "version of JAX: give another path, or move the file away.",
                 ValueError,
             )
         self.done[...] = earlier.done
@@ -113,7 +117,7 @@ def read(path: Path) -> Record:
         space = Space(tuple(axes), tuple(map(tuple, header["rows"])))
         done = arrays.pop("done")
         metrics = {name.removeprefix(METRIC): x for name, x in arrays.items()}
-        return Record(space, header["key"], metrics, done)
+        return _coherent(Record(space, header["key"], header["train"], metrics, done))
     except FileNotFoundError:
         raise
     except _DAMAGED as error:
@@ -122,6 +126,38 @@ def read(path: Path) -> Record:
             f"written. Expected a file that `run` or `Result.save` wrote: give another "
             f"path, or move the file away."
         ) from error
+
+
+def checked(path: Any) -> Path:
+    """The path of a file, in a folder that exists.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if there is no such folder.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"sweep: path is {path!r}; expected the name of a file.")
+    path = Path(path)
+    if not path.parent.is_dir():
+        raise ValueError(
+            f"sweep: path is {str(path)!r}; expected a file in an existing folder."
+        )
+    return path
+
+
+def _coherent(record: Record) -> Record:
+    """The record, if each of its lanes has all metrics.
+
+    Raises:
+        ValueError: if not.
+    """
+    lanes = record.done.shape
+    if record.done.dtype != bool or len(lanes) != 2 or lanes[0] != len(record.space):
+        raise ValueError(f"done is {checks.describe(record.done)}")
+    shapes = {name: x.shape[:2] for name, x in record.metrics.items()}
+    if not shapes or set(shapes.values()) != {lanes}:
+        raise ValueError(f"metrics of {shapes} for lanes of {lanes}")
+    return record
 
 
 _DAMAGED = (
@@ -150,6 +186,8 @@ def _differences(found: Record, expected: Record) -> list[checks.Problem]:
         pairs[1:1] = [
             (a.name, [*map(plain, a.values)], [*map(plain, b.values)]) for a, b in axes
         ]
+    if all(x == y for _, x, y in pairs):  # where they differ, so does what is computed
+        pairs = [("train", found.train, expected.train)]
     return [
         (what, f"{_short(x)} in the file, {_short(y)} here")
         for what, x, y in pairs

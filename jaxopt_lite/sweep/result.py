@@ -57,7 +57,8 @@ class Result:
         self.diverged = metrics_.diverged(record.metrics)
         """By lane, whether any number is not finite."""
         self.diverged_step = metrics_.diverged_step(record.metrics)
-        """By lane the first step at which a curve is not finite; -1 where it is."""
+        """By lane the step, of the longest curves, at which one is no longer finite;
+        -1 where there is none."""
 
     @property
     def space(self) -> Space:
@@ -102,12 +103,16 @@ class Result:
 
         Of a curve it is that of its last numbers. Where all seeds diverged it is nan.
         """
-        return self.curve(metric)[:, -1]
+        return self._over_seeds(metrics_.final(self._of(metric))[:, :, None])[:, 0]
 
     def curve(self, metric: str) -> np.ndarray:
         """As `mean`, at every step: an array of (configurations, steps)."""
         x = self._of(metric)
-        x = x.reshape(*self.diverged.shape, -1).astype(np.float64)
+        return self._over_seeds(x.reshape(*self.diverged.shape, -1))
+
+    def _over_seeds(self, x: np.ndarray) -> np.ndarray:
+        """The means of (configurations, seeds, steps) over seeds not diverged."""
+        x = x.astype(np.float64)
         kept = ~self.diverged[:, :, None]
         n = kept.sum(1)
         total = np.where(kept, x, 0.0).sum(1)
@@ -181,6 +186,7 @@ class Result:
             KeyError: if there is no such metric.
         """
         try:
+            from rich.markup import escape
             from rich.table import Table
         except ImportError as error:
             raise ImportError(
@@ -195,14 +201,14 @@ class Result:
         )
         table = Table(caption=caption)
         names = [name for name, x in self.metrics.items() if x.ndim == 2 or name == by]
-        for name in self.space.names:
-            table.add_column(name, justify="right", no_wrap=True)
+        for axis in self.space.axes:
+            table.add_column(escape(axis.name), justify="right", no_wrap=axis.is_number)
         for name in names:
-            table.add_column(name, justify="right")
+            table.add_column(escape(name), justify="right", no_wrap=True)
         if self.diverged.any():
             table.add_column("diverged", justify="right")
         for i in shown:
-            table.add_row(*self._cells(self[i], names))
+            table.add_row(*map(escape, self._cells(self[i], names)))
         return table
 
     def _cells(self, row: Configuration, metrics: list[str]) -> list[str]:
@@ -243,12 +249,13 @@ class Result:
     def save(self, path: str | Path) -> None:
         """Writes a file that `load` reads; `run` resumes from it, too.
 
-        Static values that are no strings or numbers are kept by their `repr`.
+        Static values that are no strings or numbers are kept in words.
 
         Raises:
-            ValueError: if there is a file of something else; it stays as it is.
+            ValueError: if there is a file of something else, which stays as it is, or
+                no such folder.
         """
-        path = Path(path)
+        path = record_.checked(path)
         self.record.copy().resume(path)
         self.record.write(path)
 
@@ -295,7 +302,7 @@ def load(path: str | Path) -> Result:
         path: the file.
 
     Returns:
-        A `Result`; a static value that was no string or number is now its `repr`.
+        A `Result`; a static value that was no string or number is now in words.
 
     Raises:
         FileNotFoundError: if there is no file.

@@ -11,13 +11,16 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep import metrics
+from jaxopt_lite.sweep.arguments import check, whole
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
 from jaxopt_lite.sweep.lanes import Program, chunks, everywhere, spans_processes
-from jaxopt_lite.sweep.record import Record
+from jaxopt_lite.sweep.record import Record, checked
 from jaxopt_lite.sweep.result import Result
 from jaxopt_lite.sweep.space import Space
+
+_PIECES = 16
+"""In how many chunks at least what a file keeps is trained."""
 
 Train = Callable[[Any, jax.Array], dict[str, Any]]
 """From hyperparameters and a key to metrics."""
@@ -44,22 +47,22 @@ def run(
 
     Args:
         train: a function of `(hyperparams, key)` that JAX can trace. `hyperparams` is a
-            mapping with the name of every axis: a scalar array for a number (float32,
-            or float64 under `jax_enable_x64`; int32), the value itself for what is
-            static. It returns a dict of scalars and of curves, arrays with one number
-            for each step.
+            mapping with the name of every axis: a scalar array for a number (float32 or
+            int32; float64 or int64 under `jax_enable_x64`), the value itself for what
+            is static. It returns a dict of scalars and of curves, arrays with one
+            number for each step.
         space: the configurations, from `grid`, `zipped`, `sample` or `sobol`.
-        key: a key of `jax.random`; the j-th seed of every configuration is
-            `jax.random.fold_in(key, j)`.
+        key: a threefry key of `jax.random`, its default; the j-th seed of every
+            configuration is `jax.random.fold_in(key, j)`.
         seeds: how often each configuration is trained, from 1.
         path: a file to write after every chunk, at once or not at all. Where it exists,
-            the lanes in it are not trained again. It knows space, seeds, key and the
-            shapes of the metrics, but not the code of `train`: delete it when that
-            changes. Processes must share it.
+            the lanes in it are not trained again; if it is of another space, key,
+            number of seeds or `train`, it is refused and stays as it is. A long sweep
+            is then cut into 16 chunks at least. Processes must share it.
         mesh: the devices, over all axes of it; None takes all that JAX sees.
         batch_size: how many lanes run at once; None takes as many as fit into the
-            memory that is free, as XLA estimates it. The last chunk is padded, so that
-            it needs no program of its own.
+            memory that is free, as XLA estimates it; at least one on each device. The
+            last chunk is padded, so that it needs no program of its own.
         progress: whether to show a bar (with tqdm, if it is installed), and to say how
             much of `path` was done before.
 
@@ -93,20 +96,30 @@ def run(
         >>> result.best().hyperparams, result.compilations
         ({'learning_rate': 0.4}, 1)
     """
-    path = _checked(train, space, key, seeds, path, mesh, batch_size)
+    check("run", train, space, key)
+    seeds = whole("run", "seeds", seeds, 1)
+    if batch_size is not None:
+        batch_size = whole("run", "batch_size", batch_size, 1)
+    if path is not None:
+        path = checked(path)
     mesh = Mesh(np.array(jax.devices()), ("lanes",)) if mesh is None else mesh
     sweep = _Sweep(train, space, key, seeds)
     groups = [sweep.lanes(members) for members in space.programs()]
     programs = [
-        Program(sweep.function(lanes), sweep.inputs(lanes), mesh, batch_size)
+        Program(
+            sweep.function(lanes),
+            sweep.inputs(lanes),
+            mesh,
+            batch_size,
+            _PIECES if path else 1,
+        )
         for lanes in groups
     ]
-    record = sweep.record(
-        metrics.agree(
-            [program.shapes for program in programs],
-            [space[lanes[0, 0]] for lanes in groups],
-        )
+    shapes = metrics.agree(
+        [program.shapes for program in programs],
+        [space[lanes[0, 0]] for lanes in groups],
     )
+    record = sweep.record(shapes, [program.digest for program in programs])
     if path:
         record.resume(path)
         _agree_on(record.done, mesh)
@@ -168,44 +181,14 @@ class _Sweep:
             key = jax.random.wrap_key_data(key, impl=self.impl)
         return jax.random.fold_in(key, seed)
 
-    def record(self, shapes: metrics.Shapes) -> Record:
+    def record(self, shapes: metrics.Shapes, train: list[str]) -> Record:
         """Room for what the lanes will return."""
         size = (len(self.space), self.seeds)
         empty = {
             name: np.zeros((*size, *x.shape), x.dtype) for name, x in shapes.items()
         }
-        return Record(self.space, self.key.tolist(), empty, np.zeros(size, bool))
-
-
-def _checked(
-    train: Any, space: Any, key: Any, seeds: Any, path: Any, mesh: Any, batch_size: Any
-) -> Path | None:
-    """The path, once the arguments are known to be of use."""
-    if not callable(train):
-        raise TypeError(
-            f"run: train is {short_repr(train)}; expected a function of "
-            f"(hyperparams, key)."
-        )
-    if not isinstance(space, Space):
-        raise TypeError(
-            f"run: space is {short_repr(space)}; expected a Space, such as "
-            f"grid(learning_rate=[1e-3, 1e-2])."
-        )
-    if not isinstance(key, jax.Array):
-        raise TypeError(
-            f"run: key is {short_repr(key)}; expected a key, such as jax.random.key(0)."
-        )
-    for name, x in {"seeds": seeds, "batch_size": batch_size}.items():
-        if (x is not None or name == "seeds") and (not isinstance(x, int) or x < 1):
-            raise ValueError(f"run: {name} is {x!r}; expected a whole number from 1.")
-    if path is None:
-        return None
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ValueError(
-            f"run: path is {str(path)!r}; expected a file in an existing folder."
-        )
-    return path
+        done = np.zeros(size, bool)
+        return Record(self.space, self.key.tolist(), train, empty, done)
 
 
 def _agree_on(done: np.ndarray, mesh: Mesh) -> None:

@@ -135,7 +135,10 @@ def test_members_that_diverge_are_replaced():
     [
         (ValueError, {"rounds": 0}, "rounds is 0; expected a whole number from 1."),
         (ValueError, {"exploit": 0.6}, "exploit is 0.6; expected 0 < x <= 0.5."),
-        (ValueError, {"explore": 0}, "explore is 0; expected 0 < x."),
+        (ValueError, {"explore": 0}, "explore is 0; expected 0 < x < inf."),
+        (TypeError, {"exploit": "a"}, "exploit is 'a'; expected a number."),
+        (TypeError, {"train_round": None}, "train is None; expected a function of"),
+        (TypeError, {"key": 0}, "key is 0; expected a key, such as"),
         (
             ValueError,
             {"space": sweep.grid(a=[0.1])},
@@ -153,14 +156,32 @@ def test_members_that_diverge_are_replaced():
             "the training returned None; expected a pair of a state and a loss, a real "
             "number.",
         ),
-        (
-            ValueError,
-            {"train_round": lambda h, state, key: ((), h["rate"] * jnp.nan)},
-            "every configuration that was left has diverged",
-        ),
     ],
 )
 def test_bad_input(error, change, text):
     arguments = {"train_round": train_round, "space": SPACE, **change}
     text = f"population_based_training: {text}"
     assert message(error, train_population, **arguments).startswith(text)
+
+
+def test_no_member_that_diverged_is_copied():
+    def train(hyperparams, state, key):
+        x = hyperparams["rate"] if state is None else state
+        return x, jnp.where(x > 0.11, jnp.nan, 1.0)
+
+    space = sweep.grid(rate=jnp.linspace(0.1, 1, 20))
+    found = train_population(train, space, rounds=3)
+    assert np.isfinite(found.losses).sum(1).tolist() == [1, 6, 11]
+
+
+def test_where_all_diverge_the_best_has_no_loss():
+    train = lambda h, state, key: ((), h["rate"] * jnp.nan)  # noqa: E731
+    found = train_population(train, SPACE, rounds=2)
+    assert np.isnan(found.loss) and found.losses.shape[0] == 2
+
+
+def test_small_whole_numbers_are_explored():
+    train = lambda h, state, key: ((), -1.0 * h["n"])  # noqa: E731
+    space = sweep.zipped(n=jnp.array([1, 1, 1, 9]))
+    found = train_population(train, space, rounds=30)
+    assert len(set(found.hyperparams["n"].ravel().tolist())) > 2

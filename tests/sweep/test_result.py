@@ -1,5 +1,7 @@
 """What a result says of its lanes, those that diverged too."""
 
+import dataclasses
+import io
 import json
 import sys
 from functools import partial
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+import jaxopt_lite as jl
 from jaxopt_lite import sweep
 from jaxopt_lite.sweep.record import Record
 from jaxopt_lite.sweep.result import Result
@@ -25,7 +28,7 @@ def result(learning_rate=(1e-3, 1e-2, 1e-1), **metrics):
     arrays = {name: np.array(x, np.float64) for name, x in metrics.items()}
     done = np.ones(next(iter(arrays.values())).shape[:2], bool)
     space = sweep.grid(learning_rate=list(learning_rate))
-    return Result(Record(space, [0, 7], arrays, done), compilations=1)
+    return Result(Record(space, [0, 7], ["digest"], arrays, done), compilations=1)
 
 
 def test_means_and_standard_errors_are_those_of_numpy():
@@ -181,3 +184,33 @@ def test_rows_by_number():
     assert found[-1].hyperparams == {"a": 2} and found[-1].number == 2
     with pytest.raises(IndexError):
         found[3]
+
+
+def test_only_the_longest_curves_have_steps():
+    long, short = np.ones((3, 1, 100)), np.ones((3, 1, 10))
+    long[1, 0, 35:], short[2, 0, 4:] = NAN, NAN
+    found = result(losses=long, evaluations=short)
+    assert found.diverged[:, 0].tolist() == [False, True, True]
+    assert found.diverged_step[:, 0].tolist() == [-1, 35, -1]
+
+
+def test_a_table_shows_names_as_they_are():
+    found = result(**{"acc[test]": [[1.0], [2.0], [3.0]]})
+    space = sweep.grid(kind=["[red]", "[/red]", "x"])
+    record = dataclasses.replace(found.record, space=space)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(Result(record).table())
+    text = console.export_text()
+    for name in ("acc[test]", "[red]", "[/red]"):
+        assert name in text
+
+
+def test_a_long_static_value_leaves_room_for_the_metrics():
+    def train(hyperparams, key):
+        return {"loss": hyperparams["x"]}
+
+    space = sweep.grid(x=[1.5, 2.5], tx=[jl.adamw(1e-3, weight_decay=0.1)])
+    console = Console(width=60, record=True, file=io.StringIO())
+    console.print(run(train, space).table())
+    text = console.export_text()
+    assert text.count("1.5") == text.count("2.5") == 2

@@ -6,6 +6,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 import jaxopt_lite as jl
@@ -147,8 +148,8 @@ def test_the_file_of_another_sweep_is_left_alone(stopped, other, difference):
     )
     assert difference in "".join(differences)
     assert cure == (
-        "Expected the same space, seeds, key and metrics: give another path, or move "
-        "the file away."
+        "Expected the same space, seeds, key, train and metrics, and the same version "
+        "of JAX: give another path, or move the file away."
     )
     assert stopped.read_bytes() == before
 
@@ -198,8 +199,8 @@ def test_arrays_of_something_else_are_left_alone(tmp_path, arrays):
 def test_a_file_of_another_version(tmp_path, monkeypatch):
     path = tmp_path / "sweep.npz"
     run(descend, SPACE, path=path, progress=False)
-    monkeypatch.setattr(record, "VERSION", 2)
-    assert "(version 1, not 2)" in message(ValueError, sweep.load, path)
+    monkeypatch.setattr(record, "VERSION", 3)
+    assert "(version 2, not 3)" in message(ValueError, sweep.load, path)
 
 
 def test_no_file(tmp_path):
@@ -217,3 +218,90 @@ def test_the_header_is_json(tmp_path):
         "is_number": False,
         "is_logarithmic": False,
     }
+
+
+def loss_of(tx):
+    p = jnp.ones(())
+    return {"loss": (p + tx.update(p, tx.init(p), p)[0]) ** 2}
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([optax.sgd(0.1), optax.sgd(0.2)], [optax.sgd(0.8), optax.sgd(0.9)]),
+        ([jl.sgd(jnp.array(0.1))], [jl.sgd(jnp.array(0.2))]),
+        ([lambda p: p], [lambda p: 2 * p]),
+        ([np.arange(2000.0)], [np.arange(2000.0) ** 2]),
+    ],
+    ids=["optax", "array", "function", "data"],
+)
+def test_static_values_that_read_alike_are_told_apart(tmp_path, first, second):
+    def train(h, key):
+        x = h["x"]
+        if hasattr(x, "update"):
+            return loss_of(x)
+        return {"loss": x(jnp.ones(())) if callable(x) else jnp.sum(jnp.asarray(x))}
+
+    path = tmp_path / "sweep.npz"
+    result = run(train, sweep.grid(x=first), path=path, progress=False)
+    before = path.read_bytes()
+    text = message(
+        ValueError, run, train, sweep.grid(x=second), path=path, progress=False
+    )
+    assert text.startswith(f"{path} holds the results of another sweep")
+    assert path.read_bytes() == before
+    again = run(train, sweep.grid(x=first), path=path, progress=False)
+    assert again.resumed == again.diverged.size
+    assert_same(again, result)
+
+
+def test_another_train_is_refused(tmp_path):
+    path, space = tmp_path / "sweep.npz", sweep.grid(x=[1.0, 2.0])
+    run(lambda h, key: {"loss": h["x"]}, space, path=path, progress=False)
+    train = lambda h, key: {"loss": -h["x"]}  # noqa: E731
+    assert "'train': ['" in message(ValueError, run, train, space, path=path)
+
+
+def test_a_file_is_written_while_a_sweep_runs(tmp_path, monkeypatch):
+    written = []
+    write = record.Record.write
+    monkeypatch.setattr(
+        record.Record,
+        "write",
+        lambda self, path: (written.append(int(self.done.sum())), write(self, path)),
+    )
+    space = sweep.grid(learning_rate=jnp.linspace(0.1, 0.9, 512))
+    train = lambda h, key: {"loss": h["learning_rate"]}  # noqa: E731
+    run(train, space, seeds=1, path=tmp_path / "sweep.npz", progress=False)
+    assert len(written) >= 8 and written[-1] == 512
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"done": np.ones(3, bool)},
+        {"done": np.ones((6, 2), bool)},
+        {"metrics/loss": None},
+        {"metrics/loss": np.ones((3, 1))},
+    ],
+    ids=["done of one axis", "of other lanes", "no metric", "short metric"],
+)
+def test_a_file_whose_parts_do_not_fit_is_refused(tmp_path, arrays):
+    path, space = tmp_path / "sweep.npz", sweep.grid(x=[1.0, 2.0, 3.0])
+    train = lambda h, key: {"loss": h["x"]}  # noqa: E731
+    run(train, space, seeds=2, path=path, progress=False)
+    found = {**np.load(path), **arrays}
+    np.savez(path, **{name: x for name, x in found.items() if x is not None})
+    for call in (sweep.load, partial(run, train, space, seeds=2, path=path)):
+        text = f"{path} cannot be read as results of a sweep ("
+        arguments = (path,) if call is sweep.load else ()
+        assert message(ValueError, call, *arguments).startswith(text)
+
+
+def test_a_link_stays_a_link(tmp_path):
+    real, link = tmp_path / "real.npz", tmp_path / "link.npz"
+    link.symlink_to(real)
+    result = run(descend, SPACE, path=link, progress=False)
+    assert link.is_symlink()
+    assert_same(sweep.load(real), result)
+    assert sorted(tmp_path.iterdir()) == [link, real]

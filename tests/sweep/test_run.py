@@ -13,6 +13,7 @@ from jaxopt_lite import sweep
 from jaxopt_lite.sweep import lanes
 from tests.sweep.training import descend, message, trainer
 
+NAN = float("nan")
 KEY = jax.random.key(7)
 run = partial(sweep.run, key=KEY, progress=False)
 
@@ -302,10 +303,58 @@ def test_metrics_that_depend_on_static_values():
         (
             ValueError,
             {"path": "/nowhere/result.npz"},
-            "run: path is '/nowhere/result.npz'; expected a file in an existing",
+            "sweep: path is '/nowhere/result.npz'; expected a file in an existing",
         ),
     ],
 )
 def test_arguments_of_another_kind(error, change, text):
     arguments = {"train": descend, "space": sweep.grid(a=[0.1]), "key": KEY}
     assert message(error, sweep.run, **{**arguments, **change}).startswith(text)
+
+
+@pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
+def test_keys_whose_numbers_depend_on_the_batch_are_refused(impl):
+    text = message(
+        ValueError,
+        sweep.run,
+        descend,
+        sweep.grid(learning_rate=[0.1]),
+        key=jax.random.key(0, impl=impl),
+    )
+    assert text.startswith(f"run: key is of {impl}, with which a lane draws other")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [np.array([2**32 + 5, 7]), np.array([1.0, 1e60]), np.array([1e-60, 1.0])],
+    ids=["integer", "large", "small"],
+)
+def test_numbers_that_jax_does_not_hold_are_refused(values):
+    train = lambda h, key: {"loss": h["x"]}  # noqa: E731
+    text = message(ValueError, run, train, sweep.grid(x=values))
+    assert text.startswith("sweep: 'x' has ") and "does not hold" in text
+
+
+def test_static_values_arrive_as_they_are():
+    seen = []
+
+    def train(hyperparams, key):
+        seen.append(hyperparams["x"])
+        return {"loss": 0.0}
+
+    values = [np.array([2, 3]), [16, 32], (1.0, NAN), {"a": [1]}]
+    run(train, sweep.grid(x=values))
+    assert all(x is y for x, y in zip(seen, values, strict=True))
+
+
+def test_seeds_of_numpy_are_numbers_and_flags_are_not():
+    space = sweep.grid(learning_rate=[0.1])
+    assert run(descend, space, seeds=np.int64(2)).seeds == 2
+    text = "run: seeds is True; expected a whole number from 1."
+    assert message(ValueError, run, descend, space, seeds=True) == text
+
+
+def test_narrow_integers_are_kept_in_a_byte():
+    train = lambda h, key: {"loss": h["x"].astype(jnp.int4)}  # noqa: E731
+    found = run(train, sweep.grid(x=[1.0, 2.0])).metrics["loss"]
+    assert found.dtype == np.int8 and found[:, 0].tolist() == [1, 2]

@@ -230,3 +230,9 @@ def test_an_unknown_axis():
         "sweep: no axis is named 'learning_rte'; expected one of 'learning_rate', "
         "'b1'. Did you mean 'learning_rate'?"
     )
+
+
+@pytest.mark.parametrize("low", [0.5, "1"])
+def test_integers_are_whole(low):
+    with pytest.raises(TypeError, match="integers: low is .*; expected a whole number"):
+        sweep.integers(low, 9)

@@ -1,0 +1,74 @@
+"""What the functions of a sweep check of their arguments."""
+
+import operator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lite.core.value import short_repr
+from jaxopt_lite.sweep.space import Space
+
+THREEFRY = "threefry2x32"
+
+
+def whole(where: str, name: str, x: Any, least: int) -> int:
+    """A whole number, of Python or NumPy.
+
+    Raises:
+        ValueError: if it is none, or too small.
+    """
+    try:
+        n = -1 if isinstance(x, bool) else operator.index(x)
+    except TypeError:
+        n = -1
+    if n < least:
+        raise ValueError(
+            f"{where}: {name} is {x!r}; expected a whole number from {least}."
+        )
+    return n
+
+
+def check(where: str, train: Any, space: Any, key: Any) -> None:
+    """Refuses what is no function, no space or no key of use.
+
+    Raises:
+        TypeError: if one is something else.
+        ValueError: if numbers drawn with the key depend on who draws beside.
+    """
+    if not callable(train):
+        raise TypeError(
+            f"{where}: train is {short_repr(train)}; expected a function of "
+            f"(hyperparams, key)."
+        )
+    if not isinstance(space, Space):
+        raise TypeError(
+            f"{where}: space is {short_repr(space)}; expected a Space, such as "
+            f"grid(learning_rate=[1e-3, 1e-2])."
+        )
+    check_key(where, key)
+
+
+def check_key(where: str, key: Any) -> None:
+    """Refuses what is no key of use.
+
+    Raises:
+        TypeError: if it is no single key.
+        ValueError: if numbers drawn with it depend on who draws beside.
+    """
+    is_typed = isinstance(key, jax.Array) and jnp.issubdtype(
+        key.dtype, jax.dtypes.prng_key
+    )
+    is_raw = isinstance(key, jax.Array) and key.dtype == jnp.uint32
+    if not (is_typed and key.ndim == 0 or is_raw and key.ndim == 1):
+        raise TypeError(
+            f"{where}: key is {short_repr(key)}; expected a key, such as "
+            f"jax.random.key(0)."
+        )
+    impl = str(jax.random.key_impl(key))
+    if impl != THREEFRY:
+        raise ValueError(
+            f"{where}: key is of {impl}, with which a lane draws other numbers beside "
+            f"other lanes; expected {THREEFRY}: "
+            f"jax.random.key(0, impl={THREEFRY!r})."
+        )
