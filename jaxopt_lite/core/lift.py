@@ -7,9 +7,9 @@ goes through the whole run at once, in the program that `kernel` compiles for it
 
 import functools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import and_
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -51,25 +51,21 @@ def run(
     for stage in stages:
         if stage.is_shared:
             stage.shared = _agree(stage, g, p, named, common)
-    programs: dict[Any, kernel.Program] = {}
+    settings = [*zip(*(stage.setting for stage in stages), strict=True)]
+    programs: dict[Any, _Program] = {}
     emitted = list(g.leaves)
-    for leaves in _together(stages, g.leaves, p):
+    for leaves in _together(stages, settings, g.leaves, p):
         first = leaves[0]
-        active = [stage for stage in stages if stage.setting[first] >= 0]
-        dtype = update_dtype(g.leaves[first], p[first])
-        key = (dtype, *((s.index, s.setting[first]) for s in active))
+        key = (update_dtype(g.leaves[first], p[first]), settings[first])
         if key not in programs:
-            rules = [s.rules[s.setting[first]] for s in active]
-            programs[key] = kernel.program(rules, dtype)
-        step, numbers = programs[key]
-        steps = [stage.step(dtype) for stage in active]
-        shared = [stage.shared for stage in active]
+            programs[key] = _program(stages, *key, commit, common)
+        active, step, arguments = programs[key]
         own = [
             (g.leaves[i], p[i], [s.rows[i] for s in active], _at_leaf(named, i))
             for i in leaves
         ]
         try:
-            moved = kernel.apply(step, (numbers, steps, commit, shared, common), own)
+            moved = kernel.apply(step, arguments, own)
         except (TypeError, ValueError) as error:
             error.add_note(f"This was at {checks.quote(g.paths[first])}.")
             raise
@@ -142,20 +138,51 @@ def _transpose(stage: _Stage) -> list[Any]:
     return [[row[j] for row in stage.rows] for j in range(len(stage.columns))]
 
 
+class _Program(NamedTuple):
+    """The rules that a leaf goes through, compiled, and what its leaves share."""
+
+    active: list[_Stage]
+    step: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+def _program(
+    stages: Sequence[_Stage],
+    dtype: Any,
+    setting: Sequence[int],
+    commit: Any,
+    common: Mapping[str, Any],
+) -> _Program:
+    """The program of the leaves with some settings, and updates of some dtype."""
+    pairs = [(s, i) for s, i in zip(stages, setting, strict=True) if i >= 0]
+    active = [stage for stage, _ in pairs]
+    step, numbers = kernel.program([stage.rules[i] for stage, i in pairs], dtype)
+    steps, shared = [s.step(dtype) for s in active], [s.shared for s in active]
+    return _Program(active, step, (numbers, steps, commit, shared, common))
+
+
 def _together(
-    stages: Sequence[_Stage], g: Sequence[Any], p: Sequence[Any]
+    stages: Sequence[_Stage],
+    settings: Sequence[tuple[int, ...]],
+    g: Sequence[Any],
+    p: Sequence[Any],
 ) -> Iterable[Sequence[int]]:
     """The leaves that some rule sees, those that go as one stack together."""
+    seen = [i for i, setting in enumerate(settings) if max(setting) >= 0]
+    if not any(stage.link.rule.stacks for stage in stages):
+        yield from ((i,) for i in seen)
+        return
     groups: dict[Any, list[int]] = {}
-    for i, (x, y) in enumerate(zip(g, p, strict=True)):
-        active = [stage for stage in stages if stage.setting[i] >= 0]
+    for i in seen:
+        x, y = g[i], p[i]
+        stacks = any(
+            stage.link.rule.stacks and j >= 0
+            for stage, j in zip(stages, settings[i], strict=True)
+        )
         key: Any = i
-        # Untraced arrays may lie on different devices.
-        if isinstance(x, jax.core.Tracer) and any(s.link.rule.stacks for s in active):
-            settings = tuple((s.index, s.setting[i]) for s in active)
-            key = (settings, jax.typeof(x), None if y is None else jax.typeof(y))
-        if active:
-            groups.setdefault(key, []).append(i)
+        if stacks and isinstance(x, jax.core.Tracer):  # others may be on other devices
+            key = (settings[i], jax.typeof(x), None if y is None else jax.typeof(y))
+        groups.setdefault(key, []).append(i)
     for leaves in groups.values():
         many = max(1, _LARGEST_STACK // max(1, np.size(g[leaves[0]])))
         for start in range(0, len(leaves), many):
