@@ -131,4 +131,6 @@ def _processor() -> str:
 def versions(libraries: Sequence[ModuleType]) -> str:
     found = {"Python": platform.python_version(), "JAX": jax.__version__}
     found |= {library.__name__: library.__version__ for library in libraries}
+    if flags := os.environ.get("XLA_FLAGS"):
+        found["XLA_FLAGS"] = f"`{flags}`"
     return ", ".join(f"{name} {version}" for name, version in found.items())

@@ -16,21 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core import checks, kernel
-from jaxopt_lite.core.links import Link, settings
+from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.numerics import distinct_unit, promote
-from jaxopt_lite.core.rule import (
-    SharedRule,
-    begin,
-    counts,
-    keywords,
-    pack,
-    slot_kinds,
-    unpack,
-)
+from jaxopt_lite.core.rule import SharedRule, keywords, unpack
+from jaxopt_lite.core.stage import Stage, aligned
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
-from jaxopt_lite.core.transformation import select
 from jaxopt_lite.core.trees import Flat, is_end
-from jaxopt_lite.core.types import EXACT, PER_AXIS, Kind, Params, State, Updates
+from jaxopt_lite.core.types import Params, State, Updates
 
 
 def run(
@@ -84,70 +76,16 @@ def run(
 _LARGEST_STACK = 2**25
 
 
-class _Stage:
-    """One link during one update: its slots by leaf, its settings by leaf."""
-
-    def __init__(
-        self, index: int, link: Link, state: State, p: Flat, seen: Sequence[bool]
-    ):
-        self.index = index
-        self.link = link
-        self.parts = unpack(link.rule, state)
-        self.counts = {name: self.parts[name] for name in counts(link.rule)}
-        self.steps: dict[Any, Any] = {}
-        self.columns = [
-            _column(link, slot, self.parts[slot], p, seen)
-            for slot in link.rule.Slots._fields
-        ]
-        leaves = [column.leaves for column in self.columns]
-        self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
-        self.rules, self.setting = settings(link, self.counts, p, seen)
-        self.shared: Any = None
-
-    @property
-    def is_shared(self) -> bool:
-        return isinstance(self.link.rule, SharedRule)
-
-    def step(self, dtype: Any) -> Any:
-        """The number of the step for a leaf of some dtype; None where none is kept.
-
-        It is one array for all leaves.
-        """
-        count, wide = self.counts.get(self.link.rule.counter), arithmetic_dtype(dtype)
-        if count is not None and wide not in self.steps:
-            self.steps[wide] = kernel.step_number(count, wide)
-        return self.steps.get(wide)
-
-    def close(self, counts: dict[str, Any], commit: Any) -> State:
-        """The link's next state."""
-        parts = {**self.parts, **counts}
-        for slot, column, leaves in zip(
-            self.link.rule.Slots._fields, self.columns, _transpose(self), strict=True
-        ):
-            parts[slot] = column.rebuild(leaves)
-        for name in begin(self.rules[0]) if self.shared is not None else ():
-            kept = select(commit, getattr(self.shared, name), parts[name])
-            parts[name] = jnp.asarray(kept, parts[name].dtype)
-        return pack(self.link.rule, parts)
-
-
-def _transpose(stage: _Stage) -> list[Any]:
-    """The new leaves of each column."""
-    if not stage.rows:
-        return [[] for _ in stage.columns]
-    return [[row[j] for row in stage.rows] for j in range(len(stage.columns))]
-
-
 class _Program(NamedTuple):
     """The rules that a leaf goes through, compiled, and what its leaves share."""
 
-    active: list[_Stage]
+    active: list[Stage]
     step: Callable[..., Any]
     arguments: tuple[Any, ...]
 
 
 def _program(
-    stages: Sequence[_Stage],
+    stages: Sequence[Stage],
     dtype: Any,
     setting: Sequence[int],
     commit: Any,
@@ -162,7 +100,7 @@ def _program(
 
 
 def _together(
-    stages: Sequence[_Stage],
+    stages: Sequence[Stage],
     settings: Sequence[tuple[int, ...]],
     g: Sequence[Any],
     p: Sequence[Any],
@@ -191,7 +129,7 @@ def _together(
 
 def _take_apart(
     links: Sequence[Link], states: Sequence[State], updates: Updates, params: Params
-) -> tuple[list[_Stage], Flat, list[Any]]:
+) -> tuple[list[Stage], Flat, list[Any]]:
     """The links with their states, the gradients and the parameters, all checked."""
     name = links[0].name
     g = Flat(updates)
@@ -213,7 +151,7 @@ def _take_apart(
             f"Call update(updates, state, params)."
         )
     stages = [
-        _Stage(i, link, state, view, by_this)
+        Stage(i, link, state, view, by_this)
         for i, (link, state, by_this) in enumerate(
             zip(links, states, seen_by, strict=True)
         )
@@ -227,30 +165,11 @@ def _kept(links: Sequence[Link], states: Sequence[State], p: Flat) -> list[bool]
     for link, state in zip(links, states, strict=True):
         parts = unpack(link.rule, state)
         for slot in link.rule.Slots._fields:
-            column = _aligned(link, slot, parts[slot], p)
+            column = aligned(link, slot, parts[slot], p)
             kept = [
                 k or not is_end(x) for k, x in zip(kept, column.leaves, strict=True)
             ]
     return kept
-
-
-def _aligned(link: Link, slot: str, tree: Any, p: Flat) -> Any:
-    """A slot's tree in the order of the parameters."""
-    align = checks.branches if _kind(link, slot) is PER_AXIS else checks.align
-    return align(link.name, p, f"state.{slot}", tree)
-
-
-def _kind(link: Link, slot: str) -> Kind:
-    return slot_kinds(link.rule.Slots)[slot]
-
-
-def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Any:
-    """A slot's tree in the order of the parameters, checked."""
-    column = _aligned(link, slot, tree, p)
-    checks.kept(link.name, slot, column, p, seen)
-    if _kind(link, slot) not in (EXACT, PER_AXIS):
-        checks.shapes(link.name, f"state.{slot}", column, "gradient", p)
-    return column
 
 
 def _named(
@@ -300,7 +219,7 @@ def _at_leaf(trees: Mapping[str, Flat], i: int) -> dict[str, Any]:
 
 
 def _agree(
-    stage: _Stage,
+    stage: Stage,
     g: Flat,
     p: list[Any],
     named: Mapping[str, Flat],
@@ -331,7 +250,7 @@ def _agree(
 
 
 def _measure(
-    stage: _Stage,
+    stage: Stage,
     seen: Sequence[int],
     g: Flat,
     p: list[Any],
