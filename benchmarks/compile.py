@@ -12,7 +12,7 @@ from benchmarks.report import Goal, Report
 from benchmarks.timing import in_turns, ratio
 from benchmarks.trace import Lowering, cool
 
-TREE, SHRINK, REPEATS = "thousand", 1, 3
+TREE, SHRINK, REPEATS = "thousand", 1, 2
 
 
 class Compiling(Lowering):

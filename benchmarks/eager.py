@@ -10,7 +10,7 @@ from benchmarks import peers, trees
 from benchmarks.report import Goal, Report
 from benchmarks.timing import in_turns, ratio
 
-TREE, SHRINK, REPEATS = "gpt2", trees.NARROW, 51
+TREE, SHRINK, REPEATS = "gpt2", trees.NARROW, 21
 
 
 def measure(

@@ -12,7 +12,7 @@ from benchmarks.step import BY_HAND, decay
 from benchmarks.timing import in_turns, ratio
 from benchmarks.training import Cost, Training
 
-TREE, SHRINK, REPEATS = "gpt2", 2, 7
+TREE, SHRINK, REPEATS = "gpt2", 2, 5
 
 
 class Pipeline(NamedTuple):

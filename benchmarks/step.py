@@ -15,7 +15,7 @@ from benchmarks.timing import in_turns, ratio
 from benchmarks.training import Cost, Training
 
 BY_HAND, TORCH = "by hand", "torch, fused"
-TREE, SHRINK, REPEATS = "gpt2", 1, 11
+TREE, SHRINK, REPEATS = "gpt2", 1, 7
 
 # Bytes accessed, of temporaries, and live at once, per parameter, on a CPU.
 GOALS = {"bytes": 40.1, "temporaries": 0.05, "live bytes": 16.1}

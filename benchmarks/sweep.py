@@ -19,8 +19,8 @@ from benchmarks.trace import cool
 from jaxopt_lite.sweep import grid
 from jaxopt_lite.sweep import run as run_sweep
 
-TREE, SHRINK, REPEATS = "digits", 1, 3
-OFTEN = 5
+TREE, SHRINK, REPEATS = "digits", 1, 1
+OFTEN = 9
 """How many times as often the quick ones are run as the loop."""
 BATCH = 16
 

@@ -16,7 +16,7 @@ from benchmarks import peers, trees
 from benchmarks.report import Goal, Report
 from benchmarks.timing import in_turns, ratio
 
-TREE, SHRINK, REPEATS = "thousand", 1, 9
+TREE, SHRINK, REPEATS = "thousand", 1, 5
 
 ADAMW = "adamw"
 BY_PATH = "adamw, by path"
