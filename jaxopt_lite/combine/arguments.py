@@ -41,7 +41,14 @@ def bind(
     known = [name for name in signature.parameters if name != rest]
     if rest is None:
         refuse_unknown(factory, known, kwargs)
-    bound = signature.bind(*args, **kwargs)
+    try:
+        bound = signature.bind(*args, **kwargs)
+    except TypeError as error:
+        name = getattr(factory, "__name__", repr(factory))
+        raise TypeError(
+            f"inject_hyperparams: {name} cannot be called: {error}. Expected "
+            f"{name}{signature}."
+        ) from None
     bound.apply_defaults()
     given = dict(bound.arguments)
     return given.pop(rest) | given if rest else given

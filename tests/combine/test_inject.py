@@ -343,3 +343,18 @@ def test_a_name_that_is_not_there_is_refused_when_it_is_assigned():
     state.hyperparams["lr"] = 0.2
     with pytest.raises(ValueError, match=r"holds learning_rate, lr; expected learning"):
         one_step(tx, state)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({}, "missing a required argument: 'step_size'"),
+        ({"args": (1, 2)}, "too many positional arguments"),
+    ],
+)
+def test_a_call_that_the_factory_does_not_take_is_explained(arguments, text):
+    with pytest.raises(TypeError) as error:
+        jl.inject_hyperparams(jl.scale)(*arguments.get("args", ()))
+    assert str(error.value).startswith(
+        f"inject_hyperparams: scale cannot be called: {text}. Expected scale(step_size:"
+    )
