@@ -138,7 +138,7 @@ def shapes(where: str, what: str, found: Flat, expected: str, reference: Flat) -
     problems = [
         (reference.paths[i], f"{what} {describe(x)}, {expected} {describe(y)}")
         for i, (x, y) in enumerate(zip(found.leaves, reference.leaves, strict=True))
-        if not is_end(x) and not is_end(y) and np.shape(x) != np.shape(y)
+        if np.shape(x) != np.shape(y) and not is_end(x) and not is_end(y)
     ]
     if problems:
         fail(
@@ -203,7 +203,7 @@ def inexact(where: str, what: str, flat: Flat, seen: Sequence[bool]) -> None:
     problems = [
         (flat.paths[i], f"{what} {describe(x)}")
         for i, (x, is_seen) in enumerate(zip(flat.leaves, seen, strict=True))
-        if is_seen and not is_end(x) and not _is_inexact(x)
+        if is_seen and not _is_inexact(x) and not is_end(x)
     ]
     if problems:
         fail(
