@@ -16,7 +16,7 @@ from jaxopt_lite.core.trees import (
     is_masked,
     parent,
 )
-from jaxopt_lite.core.types import PyTree
+from jaxopt_lite.core.types import PyTree, cached
 
 Problem = tuple[str, str]
 """A path, and what is wrong there."""
@@ -219,7 +219,12 @@ def inexact(where: str, what: str, flat: Flat, seen: Sequence[bool]) -> None:
 def _is_inexact(x: Any) -> bool:
     if isinstance(x, float | complex):
         return True
-    return hasattr(x, "dtype") and jnp.issubdtype(x.dtype, jnp.inexact)
+    return hasattr(x, "dtype") and _is_inexact_dtype(x.dtype)
+
+
+@cached
+def _is_inexact_dtype(dtype: Any) -> bool:
+    return jnp.issubdtype(dtype, jnp.inexact)
 
 
 def _raise_mismatch(

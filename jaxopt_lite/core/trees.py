@@ -40,7 +40,15 @@ def is_end(x: Any) -> bool:
 
 
 def _is_leaf(x: Any) -> bool:
-    return is_end(x) or is_box(x)
+    return x is None or _boxes(type(x)) or is_masked(x)
+
+
+@functools.lru_cache(maxsize=64)
+def _paths(structure: Any) -> list[str]:
+    """The path of every leaf of trees of one structure."""
+    tree = structure.unflatten([0] * structure.num_leaves)
+    keyed, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return [jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in keyed]
 
 
 class Flat:
@@ -60,10 +68,7 @@ class Flat:
     @functools.cached_property
     def paths(self) -> list[str]:
         """The path of every leaf, the same in every framework: `encoder/0/kernel`."""
-        keyed, _ = jax.tree_util.tree_flatten_with_path(self.tree, is_leaf=_is_leaf)
-        return [
-            jax.tree_util.keystr(path, simple=True, separator="/") for path, _ in keyed
-        ]
+        return _paths(self.structure)
 
     def rebuild(self, leaves: Iterable[Any]) -> PyTree:
         """The same tree with other leaves, in boxes where these were."""
