@@ -47,14 +47,20 @@ def check(where: str, train: Any, space: Any, key: Any) -> None:
             f"grid(learning_rate=[1e-3, 1e-2])."
         )
     check_key(where, key)
+    impl = str(jax.random.key_impl(key))
+    if impl != THREEFRY:
+        raise ValueError(
+            f"{where}: key is of {impl}, with which a lane draws other numbers beside "
+            f"other lanes; expected {THREEFRY}: "
+            f"jax.random.key(0, impl={THREEFRY!r})."
+        )
 
 
 def check_key(where: str, key: Any) -> None:
-    """Refuses what is no key of use.
+    """Refuses what is no single key.
 
     Raises:
-        TypeError: if it is no single key.
-        ValueError: if numbers drawn with it depend on who draws beside.
+        TypeError: saying what was found.
     """
     is_typed = isinstance(key, jax.Array) and jnp.issubdtype(
         key.dtype, jax.dtypes.prng_key
@@ -64,11 +70,4 @@ def check_key(where: str, key: Any) -> None:
         raise TypeError(
             f"{where}: key is {short_repr(key)}; expected a key, such as "
             f"jax.random.key(0)."
-        )
-    impl = str(jax.random.key_impl(key))
-    if impl != THREEFRY:
-        raise ValueError(
-            f"{where}: key is of {impl}, with which a lane draws other numbers beside "
-            f"other lanes; expected {THREEFRY}: "
-            f"jax.random.key(0, impl={THREEFRY!r})."
         )

@@ -7,6 +7,7 @@ import numpy as np
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.value import short_repr
+from jaxopt_lite.sweep.arguments import check_key, whole
 from jaxopt_lite.sweep.distributions import Distribution
 from jaxopt_lite.sweep.space import Space
 
@@ -38,7 +39,7 @@ def sample(key: jax.Array, n: int, /, **distributions: Distribution) -> Space:
         >>> len(space), space.axis("learning_rate").is_logarithmic
         (16, True)
     """
-    _check("sample", n, distributions)
+    n = _check("sample", key, n, distributions)
     return _draw(
         np.asarray(jax.random.uniform(key, (n, len(distributions)))), distributions
     )
@@ -72,7 +73,7 @@ def sobol(key: jax.Array, n: int, /, **distributions: Distribution) -> Space:
         >>> sorted(int(10 * b1) for b1 in space.column("b1"))
         [0, 1, 2, 3, 4, 5, 6, 7]
     """
-    _check("sobol", n, distributions)
+    n = _check("sobol", key, n, distributions)
     try:
         from scipy.stats import qmc
     except ImportError as error:
@@ -85,15 +86,13 @@ def sobol(key: jax.Array, n: int, /, **distributions: Distribution) -> Space:
     return _draw(sequence.random_base2((n - 1).bit_length())[:n], distributions)
 
 
-def _check(where: str, n: int, distributions: dict[str, Any]) -> None:
+def _check(where: str, key: Any, n: Any, distributions: dict[str, Any]) -> int:
+    """The number of configurations, once the arguments are known to be of use."""
+    check_key(where, key)
     if not distributions:
         raise ValueError(
             f"{where}: found no axis; expected at least one, such as "
             f"learning_rate=log_uniform(1e-4, 1e-1)."
-        )
-    if not isinstance(n, int) or n < 1:
-        raise ValueError(
-            f"{where}: n is {n!r}; expected a number of configurations from 1."
         )
     wrong = [
         (name, short_repr(x))
@@ -108,6 +107,7 @@ def _check(where: str, n: int, distributions: dict[str, Any]) -> None:
             "Expected log_uniform, uniform, integers or choice; `grid` takes lists.",
             TypeError,
         )
+    return whole(where, "n", n, 1)
 
 
 def _draw(points: np.ndarray, distributions: dict[str, Distribution]) -> Space:

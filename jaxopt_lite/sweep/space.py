@@ -71,6 +71,8 @@ class Space:
         return map(self.__getitem__, range(len(self)))
 
     def __mul__(self, other: "Space") -> "Space":
+        if not isinstance(other, Space):
+            return NotImplemented
         twice = [name for name in self.names if name in other.names]
         if twice:
             raise ValueError(
@@ -109,10 +111,15 @@ class Space:
 
     def programs(self) -> list[list[int]]:
         """The configurations that share a program: those of equal static values."""
-        static = [i for i, axis in enumerate(self.axes) if not axis.is_number]
-        alike: dict[Row, list[int]] = {}
+        static = {
+            i: [structural_key(x) for x in axis.values]
+            for i, axis in enumerate(self.axes)
+            if not axis.is_number
+        }
+        alike: dict[Any, list[int]] = {}
         for k, row in enumerate(self.rows):
-            alike.setdefault(tuple(row[i] for i in static), []).append(k)
+            key = tuple(values[row[i]] for i, values in static.items())
+            alike.setdefault(key, []).append(k)
         return list(alike.values())
 
 
@@ -267,7 +274,8 @@ def _axis(name: str, given: Any) -> Axis:
 
 
 def _is_scalar(x: Any) -> bool:
-    return isinstance(x, np.generic) or (is_array(x) and x.shape == ())
+    is_any_array = is_array(x) or isinstance(x, np.ndarray)
+    return isinstance(x, np.generic) or (is_any_array and x.shape == ())
 
 
 def _python(x: Any) -> Any:

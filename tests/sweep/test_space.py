@@ -171,7 +171,7 @@ def test_an_empty_space():
             f"{draw.__name__}: found no axis; expected at least one"
         )
         assert message(ValueError, draw, KEY, 0, a=sweep.uniform(0, 1)) == (
-            f"{draw.__name__}: n is 0; expected a number of configurations from 1."
+            f"{draw.__name__}: n is 0; expected a whole number from 1."
         )
 
 
@@ -236,3 +236,24 @@ def test_an_unknown_axis():
 def test_integers_are_whole(low):
     with pytest.raises(TypeError, match="integers: low is .*; expected a whole number"):
         sweep.integers(low, 9)
+
+
+def test_equal_static_values_share_a_program():
+    space = sweep.grid(width=[16, 32, 16], x=[0.1, 0.2])
+    assert space.programs() == [[0, 1, 4, 5], [2, 3]]
+
+
+def test_scalars_of_numpy_in_a_list_are_numbers():
+    [axis] = sweep.grid(x=[np.array(0.1), np.float32(0.2), jnp.array(0.3)]).axes
+    assert axis.is_number and axis.values == (0.1, 0.2, 0.3)
+
+
+def test_a_space_is_combined_with_spaces_only():
+    with pytest.raises(TypeError, match="unsupported operand"):
+        sweep.grid(x=[0.1]) * 3
+
+
+@pytest.mark.parametrize("draw", [sweep.sample, sweep.sobol])
+def test_what_draws_needs_a_key(draw):
+    with pytest.raises(TypeError, match="key is 0; expected a key, such as"):
+        draw(0, 4, x=sweep.uniform(0, 1))
