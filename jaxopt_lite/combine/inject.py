@@ -98,8 +98,11 @@ class InjectHyperparams(GradientTransformation):
         )
 
     def in_force(self, state: State) -> dict[str, Any]:
-        scheduled = self._scheduled(state.hyperparams_states, {})
-        return dict(state.hyperparams) | scheduled
+        checks.named_tuple("get_hyperparams", state, InjectStatefulHyperparamsState)
+        states = state.hyperparams_states
+        scheduled = {name: x(states[name]) for name, x in self.schedules}
+        # Arrays, and not what a framework keeps them in and changes later.
+        return jax.tree.map(jnp.asarray, dict(state.hyperparams) | scheduled)
 
     def _scheduled(
         self, states: Mapping[str, State], extra: dict[str, Any]
@@ -135,12 +138,13 @@ def inject_hyperparams(
 
         tx = inject_hyperparams(adamw)(learning_rate=1e-3)
         state = tx.init(params)
-        state.hyperparams["learning_rate"] = jnp.asarray(1e-4)
+        state.hyperparams["learning_rate"] = jnp.float32(1e-4)
 
     The numbers are arrays of the state, so changing one traces nothing anew, also where
     `tx` is static as in Flax; `set_hyperparams` changes them without changing the state
-    in place. A Python number assigned in place takes effect as well; the next call of
-    a jitted function then traces once more, since its type is another.
+    in place. Any other number assigned in place takes effect as well, such as 1e-4 or
+    `jnp.asarray(1e-4)`; the next call of a jitted function then traces once more, since
+    its type is another.
 
     Args:
         inner_factory: a function that makes a transformation, ours or Optax's.
@@ -176,7 +180,7 @@ def inject_hyperparams(
         >>> tx = jl.inject_hyperparams(jl.sgd)(0.5, momentum=0.9)
         >>> params = jnp.zeros(1)
         >>> state = tx.init(params)
-        >>> state.hyperparams["learning_rate"] = jnp.array(2.0)
+        >>> state.hyperparams["learning_rate"] = jnp.float32(2.0)
         >>> tx.update(jnp.ones(1), state, params)[0]
         Array([-2.], dtype=float32)
     """

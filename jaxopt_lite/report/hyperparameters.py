@@ -250,7 +250,10 @@ def _replaced(name: str, new: Any, old: Any, is_scheduled: bool) -> jax.Array:
             f"change the schedule of the optimizer."
         )
     old = jnp.asarray(old)
-    x = jnp.asarray(fixed_number(_last(name), new, _range(name)), old.dtype)
+    if not jnp.issubdtype(old.dtype, jnp.inexact):  # an integer, assigned in place
+        old = old.astype(float)
+    # A copy: the state may be donated.
+    x = jnp.array(fixed_number(_last(name), new, _range(name)), old.dtype)
     if x.shape not in ((), old.shape):
         raise ValueError(
             f"set_hyperparams: {name} is {checks.describe(x)}; expected one number, or "

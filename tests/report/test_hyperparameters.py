@@ -336,3 +336,32 @@ INJECTED = jl.inject_hyperparams(jl.adamw)(falling, weight_decay=0.5)
 def test_what_is_wrong_is_said(call, error, text):
     with pytest.raises(error, match=text):
         call()
+
+
+def test_an_integer_assigned_in_place_rounds_nothing_later():
+    state = jl.inject_hyperparams(jl.sgd)(0.1).init(jnp.ones(2))
+    state.hyperparams["learning_rate"] = 1
+    found = jl.set_hyperparams(state, learning_rate=0.2).hyperparams["learning_rate"]
+    assert found == jnp.float32(0.2) and found.dtype == jnp.float32
+
+
+def test_a_state_shares_no_memory_with_its_new_numbers():
+    tx, x = jl.inject_hyperparams(jl.adamw)(0.1), jnp.float32(0.5)
+    state = jl.set_hyperparams(tx.init(jnp.ones(2)), learning_rate=x, b1=x)
+    step = jax.jit(
+        lambda s: tx.update(jnp.ones(2), s, jnp.ones(2))[1], donate_argnums=0
+    )
+    step(state)
+    assert float(x) == 0.5
+
+
+def test_numbers_of_a_batch_of_states_with_a_schedule_are_arrays():
+    tx = jl.inject_hyperparams(jl.adamw)(jl.linear_schedule(1.0, 0.0, 10))
+    states = jax.vmap(tx.init)(jnp.ones((2, 3)))
+    assert jl.get_hyperparams(tx, states)["learning_rate"].tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("state", [None, jl.adam(0.1).init(jnp.ones(2))])
+def test_the_state_of_another_optimizer_is_refused(state):
+    with pytest.raises(TypeError, match="get_hyperparams: the state is a"):
+        jl.get_hyperparams(jl.inject_hyperparams(jl.adamw)(0.1), state)
