@@ -381,3 +381,15 @@ def test_optax_multi_steps_in_a_train_state():
     twice = step(once)
     assert_close(once.params, params, 0)
     assert np.any(twice.params["Dense_0"]["kernel"] != params["Dense_0"]["kernel"])
+
+
+def test_the_numbers_of_an_nnx_optimizer_are_arrays_that_stay_as_they_were():
+    tx = jl.inject_hyperparams(jl.adamw)(1e-2)
+    optimizer = nnx.Optimizer(nnx.Linear(2, 2, rngs=nnx.Rngs(0)), tx, wrt=nnx.Param)
+    seen = []
+    for rate in (0.1, 0.2):
+        held = optimizer.opt_state.hyperparams["learning_rate"]
+        held[...] = jnp.float32(rate)
+        seen.append(jl.get_hyperparams(tx, optimizer.opt_state)["learning_rate"])
+    assert all(isinstance(x, jax.Array) for x in seen)
+    assert seen == [jnp.float32(0.1), jnp.float32(0.2)]

@@ -102,7 +102,8 @@ class InjectHyperparams(GradientTransformation):
         states = state.hyperparams_states
         scheduled = {name: x(states[name]) for name, x in self.schedules}
         # Arrays, and not what a framework keeps them in and changes later.
-        return jax.tree.map(jnp.asarray, dict(state.hyperparams) | scheduled)
+        held = dict(state.hyperparams) | scheduled
+        return {name: jnp.asarray(x) for name, x in held.items()}
 
     def _scheduled(
         self, states: Mapping[str, State], extra: dict[str, Any]
