@@ -45,15 +45,11 @@ def moving_mean(mean: jax.Array, x: jax.Array, b: Numeric) -> jax.Array:
 
     In float32 `b` and `1 - b` do not sum to 1, and over thousands of steps the mean
     drifts: Adam's update at b2=0.9999 by 6e-5. What rounding takes from a Python `b`
-    is added again, unless the mean would not see it: by up to half the number's last
-    digit it is wrong at every step.
+    is added again.
     """
     new = (1 - b) * x
-    if isinstance(b, float):
-        rounded = real(mean.dtype).type
-        lost = b - float(rounded(b))
-        if abs(lost) > 4 * np.finfo(rounded).eps * (1 - b):
-            new = new + lost * mean
+    if isinstance(b, float) and (lost := b - float(real(mean.dtype).type(b))):
+        new = new + lost * mean
     return b * mean + new
 
 
