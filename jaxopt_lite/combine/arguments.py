@@ -44,7 +44,7 @@ def bind(
     try:
         bound = signature.bind(*args, **kwargs)
     except TypeError as error:
-        name = getattr(factory, "__name__", repr(factory))
+        name = _name(factory)
         raise TypeError(
             f"inject_hyperparams: {name} cannot be called: {error}. Expected "
             f"{name}{signature}."

@@ -166,7 +166,7 @@ class MomoAdam(Momo):
         return inner(old.exp_avg, p)
 
     def tilt(self, along: Any, gamma: Any, share: Any, k: Any) -> Any:
-        # At k = 1 the share cancels, and with it ten times the rounding.
+        # At k = 1 the share cancels, and its rounding with it.
         return self.b1 * (along - k * gamma) + (1 - k) * share
 
     def weight(self, step: Any) -> Any:
