@@ -27,7 +27,11 @@ class Problem(NamedTuple):
 
 
 def rosenbrock(p):
-    """A narrow valley that bends; its floor falls slowly."""
+    """A narrow valley that bends; its floor falls slowly.
+
+    Training begins beside it: on the floor the slope across is nothing but rounding,
+    and its sign is the first step of Adam.
+    """
     return (1 - p["x"]) ** 2 + 100 * (p["y"] - p["x"] ** 2) ** 2
 
 
@@ -59,7 +63,7 @@ def drawn(*shape):
 
 PROBLEMS = {
     "quadratic": Problem(quadratic, {"w": np.ones((3, 4)), "b": np.ones(4)}),
-    "rosenbrock": Problem(rosenbrock, {"x": np.array(-1.0), "y": np.array(1.0)}),
+    "rosenbrock": Problem(rosenbrock, {"x": np.array(-1.2), "y": np.array(1.0)}),
     "network": Problem(
         network,
         {
@@ -80,9 +84,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "dowg on rosenbrock": {"learning_rate": 0.02, "init_estim_sq_dist": 1e-2},
     "momo on rosenbrock": {"learning_rate": 2e-3},
     "polyak_sgd": {"max_learning_rate": 0.05},
-    "polyak_sgd on rosenbrock": {"scaling": 0.1},
+    "polyak_sgd on rosenbrock": {"max_learning_rate": 1e-3},
     "prodigy": {"estim_lr0": 1e-2},
+    "prodigy on rosenbrock": {"learning_rate": 0.1, "estim_lr0": 1e-2},
     "adadelta": {"learning_rate": 1.0, "eps": 1e-4},
+    "adadelta on rosenbrock": {"learning_rate": 0.1, "eps": 1e-4},
     "cocob": {"alpha": 10.0},
     "fromage": {"learning_rate": 0.02},
     "fromage on network": {"learning_rate": 5e-3},
@@ -94,7 +100,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sign_sgd on rosenbrock": {"learning_rate": 2e-3},
     "signum": {"learning_rate": 0.03},
     "galore on quadratic": {"learning_rate": 0.05, "rank": 1, "update_proj_gap": 10},
-    "muon on quadratic": {"learning_rate": 0.05, "adaptive": True},
+    "galore on network": {"learning_rate": 0.05, "rank": 4},
+    "muon on quadratic": {"learning_rate": 0.03, "adaptive": True},
     "sm3 on quadratic": {"learning_rate": 0.5},
     "acprop on network": {"learning_rate": 0.01},
     "acprop on rosenbrock": {"learning_rate": 1e-3, "eps": 0.1},
@@ -104,7 +111,11 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "sgd on rosenbrock": {"learning_rate": 1e-3},
     "schedule_free_sgd on rosenbrock": {"learning_rate": 1e-3},
 }
-"""The arguments of an optimizer, on one problem or on all, where `RATE` does not do."""
+"""The arguments of an optimizer, on one problem or on all, where `RATE` does not do.
+
+From a start that is 1e-7 of itself away, the reference ends within 1 % of the same
+loss: what differs from it by more is not rounding.
+"""
 
 
 def arguments(name, problem):
