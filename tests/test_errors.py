@@ -291,7 +291,8 @@ def test_a_keyword_missing_where_it_is_needed():
         ),
         (
             lambda: jl.sgd(float("nan")),
-            "learning_rate is nan; expected a number in [0, inf).",
+            "learning_rate is nan. A nan is unequal to itself and would be traced anew "
+            "at every call; expected a number.",
         ),
         (
             lambda: jl.sgd(jl.by_path({"bias": -1.0, "*": 0.1})),
@@ -343,7 +344,7 @@ def test_nan_in_a_rule_of_ones_own():
         b1: float = 0.9
 
     assert message(ValueError, Mine, float("nan")) == (
-        "Mine.b1 is nan. A nan is unequal to itself and would be traced anew at every "
+        "b1 is nan. A nan is unequal to itself and would be traced anew at every "
         "call; expected a number."
     )
 

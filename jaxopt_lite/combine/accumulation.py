@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.combine.gate import both, committing, gate, steps_at, whole_number
+from jaxopt_lite.combine.gate import both, committing, gate, steps_at
 from jaxopt_lite.combine.skipping import call_skip, first_skip_state
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import saturating_increment
+from jaxopt_lite.core.ranges import fixed_whole_number, whole_number
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -96,7 +97,7 @@ class MultiSteps(GradientTransformation):
     counter = "gradient_step"
 
     def __post_init__(self) -> None:
-        k = whole_number("every_k_schedule", self.every_k_schedule, scheduled=True)
+        k = whole_number("every_k_schedule", self.every_k_schedule)
         opt = as_transformation(self.opt, "MultiSteps: opt")
         dtypes = dict(keep(accumulator_dtype=self.accumulator_dtype).dtypes)
         object.__setattr__(self, "opt", opt)
@@ -227,4 +228,4 @@ def apply_every(k: int = 1) -> GradientTransformation:
         [0.]
         [6.]
     """
-    return SumOfEvery(whole_number("k", k))
+    return SumOfEvery(fixed_whole_number("k", k))

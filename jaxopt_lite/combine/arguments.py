@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxopt_lite.core.hyperparameters import Schedule
 from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.ranges import keeps_state, number
 from jaxopt_lite.core.value import is_array
 from jaxopt_lite.schedules.stateful import WrappedSchedule
 
@@ -20,7 +21,7 @@ Given = tuple[tuple[str, Any], ...]
 """Arguments by name."""
 
 
-class Sorted(NamedTuple):
+class Arguments(NamedTuple):
     """The arguments of a call: numbers, schedules, and what stays as it is."""
 
     numbers: Given
@@ -47,7 +48,7 @@ def bind(
         name = _name(factory)
         raise TypeError(
             f"inject_hyperparams: {name} cannot be called: {error}. Expected "
-            f"{name}{signature}."
+            f"{name}{_without_annotations(signature)}."
         ) from None
     bound.apply_defaults()
     given = dict(bound.arguments)
@@ -63,6 +64,11 @@ def call(factory: Callable[..., Any], given: Mapping[str, Any]) -> Any:
         arguments[rest] = {k: x for k, x in given.items() if k not in arguments}
     bound = inspect.BoundArguments(signature, arguments)
     return factory(*bound.args, **bound.kwargs)
+
+
+def _without_annotations(signature: inspect.Signature) -> inspect.Signature:
+    parameters = signature.parameters.values()
+    return inspect.Signature([p.replace(annotation=p.empty) for p in parameters])
 
 
 def _rest(signature: inspect.Signature) -> str | None:
@@ -99,21 +105,23 @@ def _name(factory: Callable[..., Any]) -> str:
 
 
 def sort(
-    factory: Callable[..., Any], given: Mapping[str, Any], static: frozenset[str]
-) -> Sorted:
-    """Sorts arguments into numbers, schedules and the rest.
+    factory: Callable[..., Any], given: Mapping[str, Any], static: Iterable[str]
+) -> Arguments:
+    """Sorts arguments, in the order of the factory's, into what they are.
 
     What is annotated as a number is one; without an annotation, a floating-point
     default or value shows it. Whole numbers are numbers only where they are annotated
     so: elsewhere they count, such as axes and steps.
     """
-    parameters = _signature(factory).parameters
+    parameters = inspect.signature(factory).parameters
     numbers, schedules, rest = {}, {}, {}
-    for name, x in given.items():
-        parameter = parameters.get(name)
-        if name in static or x is None or isinstance(x, bool | str | ByPath | tuple):
+    for name in dict.fromkeys([*(k for k in parameters if k in given), *given]):
+        x, parameter = given[name], _evaluated(factory, parameters.get(name))
+        if name not in static and isinstance(x, ByPath) and _is_annotated(parameter):
+            rest[name] = number(name, x, "[-inf, inf]")
+        elif name in static or x is None or isinstance(x, bool | str | ByPath | tuple):
             rest[name] = x
-        elif _is_stateful(x):
+        elif keeps_state(x):
             schedules[name] = x
         elif _is_number(x, _is_annotated(parameter)):
             numbers[name] = x
@@ -121,30 +129,44 @@ def sort(
             schedules[name] = WrappedSchedule(x)
         else:
             rest[name] = x
-    return Sorted(*(tuple(group.items()) for group in (numbers, schedules, rest)))
+    return Arguments(*(tuple(group.items()) for group in (numbers, schedules, rest)))
 
 
-def _signature(factory: Callable[..., Any]) -> inspect.Signature:
-    """The signature, its annotations evaluated where that is possible."""
+def _evaluated(
+    factory: Callable[..., Any], parameter: inspect.Parameter | None
+) -> inspect.Parameter | None:
+    """A parameter with its annotation evaluated; without one where that fails."""
+    if parameter is None or not isinstance(parameter.annotation, str):
+        return parameter
+    names = getattr(inspect.unwrap(factory), "__globals__", {})
     try:
-        return inspect.signature(factory, eval_str=True)
-    except (NameError, SyntaxError, TypeError):
-        return inspect.signature(factory)
+        annotation = eval(parameter.annotation, names)
+    except Exception:  # An annotation may be any text.
+        annotation = parameter.empty
+    return parameter.replace(annotation=annotation)
 
 
 def _is_annotated(parameter: inspect.Parameter | None) -> bool:
     """Whether an argument is declared to be a number."""
     if parameter is None:
         return False
-    return float in _members(parameter.annotation) or type(parameter.default) is float
+    declared = _members(parameter.annotation)
+    return (
+        float in declared or jax.Array in declared or type(parameter.default) is float
+    )
 
 
 def _members(annotation: Any) -> list[Any]:
-    """The types that an annotation allows."""
+    """The types that an annotation allows, whatever they are called."""
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         return [m for part in typing.get_args(annotation) for m in _members(part)]
     if typing.get_origin(annotation) is typing.Annotated:
         return _members(typing.get_args(annotation)[0])
+    if isinstance(annotation, typing.TypeVar):
+        return _members(annotation.__bound__)
+    for name in ("__supertype__", "__value__"):  # of a NewType, and of a `type` alias
+        if hasattr(annotation, name):
+            return _members(getattr(annotation, name))
     return [annotation]
 
 
@@ -164,7 +186,7 @@ def _is_schedule(x: Any, parameter: inspect.Parameter | None) -> bool:
         return False
     if _is_annotated(parameter):
         return True
-    if parameter is not None and parameter.annotation is not parameter.empty:
+    if parameter and parameter.annotation not in (parameter.empty, typing.Any):
         return False
     return _gives_a_number(x)
 
@@ -185,9 +207,3 @@ def _gives_a_number(function: Callable[..., Any]) -> bool:
         and made.shape == ()
         and jnp.issubdtype(made.dtype, jnp.floating)
     )
-
-
-def _is_stateful(x: Any) -> bool:
-    """Whether a value is a schedule with a state of its own."""
-    methods = (getattr(x, name, None) for name in ("init", "update", "__call__"))
-    return not isinstance(x, type) and all(map(callable, methods))

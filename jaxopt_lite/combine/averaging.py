@@ -5,9 +5,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import bias_correction
+from jaxopt_lite.core.ranges import Decay
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -17,7 +17,6 @@ from jaxopt_lite.core.types import (
     DTypeLike,
     Exact,
     Hyperparameter,
-    Numeric,
     Params,
     Tensor,
 )
@@ -49,7 +48,7 @@ class ParamEmaSlots(NamedTuple):
 class ParamEma(Rule):
     """The moving average of the parameters, beginning with the first."""
 
-    decay: Numeric
+    decay: Decay
     Slots = ParamEmaSlots
     State = ParamEmaState
     reads_params = True
@@ -114,4 +113,4 @@ def param_ema(
         Array([0.5], dtype=float32)
     """
     rule = DebiasedParamEma if debias else ParamEma
-    return leafwise(rule(number("decay", decay, DECAY)), keep(ema=accumulator_dtype))
+    return leafwise(rule(decay), keep(ema=accumulator_dtype))

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from jaxopt_lite.combine.masking import judge, masked
-from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.selectors import PerLeaf, Selector, flags
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -49,7 +48,7 @@ def add_decayed_weights(
         >>> tx.update(g, tx.init(params), params)[0]
         {'bias': Array([1.], dtype=float32), 'kernel': Array([1.2], dtype=float32)}
     """
-    tx = leafwise(AddDecayedWeights(number("weight_decay", weight_decay)))
+    tx = leafwise(AddDecayedWeights(weight_decay))
     return tx if mask is None else masked(tx, mask)
 
 

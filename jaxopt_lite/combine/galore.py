@@ -2,19 +2,26 @@
 
 import functools
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from jaxopt_lite.combine.gate import both, steps_at, whole_number
+from jaxopt_lite.combine.gate import both, steps_at
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import FINITE, at_count, whole_tree_number
+from jaxopt_lite.core.hyperparameters import at_count
 from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.matrices import Axes, MatrixAxes, matrix_axes
 from jaxopt_lite.core.numerics import saturating_increment
+from jaxopt_lite.core.ranges import (
+    WHOLE_TREE,
+    FiniteNumber,
+    Steps,
+    checked,
+    fixed_whole_number,
+)
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -48,8 +55,8 @@ class GaLore(GradientTransformation):
     """A transformation of gradients of low rank."""
 
     rank: int
-    update_proj_gap: Any
-    scale: Any
+    update_proj_gap: Steps
+    scale: Annotated[FiniteNumber, WHOLE_TREE]
     base: GradientTransformation
     axes: MatrixAxes
     holds = {"base": "base_optimizer_state"}
@@ -285,16 +292,18 @@ def scale_by_galore(
         Array([[3., 0.],
                [0., 0.]], dtype=float32)
     """
-    rank = whole_number("rank", rank)
+    rank = fixed_whole_number("rank", rank)
     if not isinstance(rank, int):
         raise TypeError(
             f"rank is {rank!r}; expected an integer: shapes follow from it."
         )
     base = scale_by_adam() if base_optimizer is None else base_optimizer
-    return GaLore(
-        rank,
-        whole_number("update_proj_gap", update_proj_gap, scheduled=True),
-        whole_tree_number("scale", scale, FINITE),
-        as_transformation(base, "galore: base_optimizer"),
-        matrix_axes(weight_dimension_numbers),
+    return checked(
+        GaLore(
+            rank,
+            update_proj_gap,
+            scale,
+            as_transformation(base, "galore: base_optimizer"),
+            matrix_axes(weight_dimension_numbers),
+        )
     )

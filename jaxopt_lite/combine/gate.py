@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import Schedule, at_count, whole_tree_number
+from jaxopt_lite.core.hyperparameters import at_count
 from jaxopt_lite.core.types import Count, Updates
 
 
@@ -29,34 +29,6 @@ def gate(is_open: jax.Array, updates: Updates) -> Updates:
 @jax.jit
 def _gate(is_open: jax.Array, u: jax.Array) -> jax.Array:
     return jnp.where(is_open, u, jnp.zeros_like(u))
-
-
-def whole_number(
-    name: str, value: Any, least: int = 1, *, scheduled: bool = False
-) -> Any:
-    """A number of steps, checked where it is concrete.
-
-    Args:
-        name: the argument's name, for the error.
-        value: an integer, an array, or, where `scheduled`, a schedule or a function.
-        least: the smallest number allowed.
-        scheduled: whether there is a count to read a schedule at.
-
-    Raises:
-        TypeError: if it is none of these.
-        ValueError: if a concrete number is too small or has a fraction.
-    """
-    x = whole_tree_number(name, value, f"[{least}, inf)")
-    if isinstance(x, Schedule) and not scheduled:
-        raise TypeError(
-            f"{name} is {value!r}; expected an integer or an array: no count is kept "
-            f"here that a schedule could be read at."
-        )
-    if isinstance(x, float):
-        if not x.is_integer():
-            raise ValueError(f"{name} is {x:g}; expected an integer.")
-        return int(x)
-    return x
 
 
 def steps_at(x: Any, count: Count | None) -> Any:

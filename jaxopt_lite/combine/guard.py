@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.combine.gate import both, committing, gate, whole_number
+from jaxopt_lite.combine.gate import both, committing, gate
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.numerics import (
@@ -17,6 +17,7 @@ from jaxopt_lite.core.numerics import (
     saturating_increment,
     squares_in_units,
 )
+from jaxopt_lite.core.ranges import fixed_whole_number
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -117,7 +118,7 @@ def apply_if_finite(inner: Any, max_consecutive_errors: int) -> GradientTransfor
     """
     return ApplyIfFinite(
         as_transformation(inner, "apply_if_finite: inner"),
-        whole_number("max_consecutive_errors", max_consecutive_errors, 0),
+        fixed_whole_number("max_consecutive_errors", max_consecutive_errors, 0),
     )
 
 

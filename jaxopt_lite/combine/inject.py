@@ -6,12 +6,17 @@ from typing import Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_lite.combine.arguments import Given, bind, call, refuse_unknown, sort
 from jaxopt_lite.core import checks
+from jaxopt_lite.core.checks import article
+from jaxopt_lite.core.hyperparameters import at_count, is_numeric
 from jaxopt_lite.core.numerics import saturating_increment
+from jaxopt_lite.core.ranges import unchecked
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
+    FromFunctions,
     GradientTransformation,
     as_transformation,
     select,
@@ -36,12 +41,13 @@ class InjectHyperparams(GradientTransformation):
     numbers: Given
     schedules: Given
     static: Given
+    static_args: tuple[str, ...]
     dtype: Any
 
     def init(self, params: Params) -> State:
         states = {name: x.init() for name, x in self.schedules}
         numbers = {name: self._number(name, x) for name, x in self.numbers}
-        hyperparams = {**numbers, **self._scheduled(states, {})}
+        hyperparams = numbers | self._scheduled(states, {})
         # A state shares no memory with what made it.
         hyperparams = jax.tree.map(functools.partial(jnp.array, copy=True), hyperparams)
         return InjectStatefulHyperparamsState(
@@ -63,9 +69,11 @@ class InjectHyperparams(GradientTransformation):
         states = state.hyperparams_states
         held = {k: self._number(k, x) for k, x in state.hyperparams.items()}
         hyperparams = held | self._scheduled(states, own)
-        updates, inner = self.at(hyperparams).update(
-            updates, state.inner_state, params, **extra
-        )
+        with unchecked():
+            made = self.at(hyperparams)
+        updates, inner = made.update(updates, state.inner_state, params, **extra)
+        if isinstance(made, FromFunctions):
+            inner = jax.tree.map(_like, inner, state.inner_state)
         following = {name: x.update(states[name], **own) for name, x in self.schedules}
         count, kept, states = select(
             extra.get("commit"),
@@ -87,23 +95,58 @@ class InjectHyperparams(GradientTransformation):
         made = call(self.inner_factory, dict(self.static) | dict(hyperparams))
         return as_transformation(made, "inject_hyperparams: what inner_factory made")
 
+    def arguments(self) -> dict[str, Any]:
+        """What the factory was called with, by name."""
+        return dict((*self.numbers, *self.schedules, *self.static))
+
     def hyperparams(self) -> dict[str, Any]:
-        return dict((*self.numbers, *self.schedules))
+        static = {name: x for name, x in self.static if is_numeric(x)}
+        return dict((*self.numbers, *self.schedules)) | static
 
     def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
-        given = dict((*self.numbers, *self.schedules, *self.static)) | dict(hyperparams)
-        fixed = frozenset(name for name, _ in self.static)
-        return type(self)(
-            self.inner_factory, *sort(self.inner_factory, given, fixed), self.dtype
-        )
+        given = self.arguments() | dict(hyperparams)
+        return type(self).of(self.inner_factory, given, self.static_args, self.dtype)
 
     def in_force(self, state: State) -> dict[str, Any]:
         checks.named_tuple("get_hyperparams", state, InjectStatefulHyperparamsState)
-        states = state.hyperparams_states
-        scheduled = {name: x(states[name]) for name, x in self.schedules}
         # Arrays, and not what a framework keeps them in and changes later.
-        held = dict(state.hyperparams) | scheduled
-        return {name: jnp.asarray(x) for name, x in held.items()}
+        held = {name: jnp.asarray(x) for name, x in state.hyperparams.items()}
+        static = {name: x for name, x in self.static if is_numeric(x)}
+        return {
+            **held,
+            **{
+                name: jnp.asarray(x(state.hyperparams_states[name]), self._dtype())
+                for name, x in self.schedules
+            },
+            **{name: at_count(x, state.count) for name, x in static.items()},
+        }
+
+    @classmethod
+    def of(
+        cls,
+        inner_factory: Callable[..., Any],
+        given: Mapping[str, Any],
+        static_args: tuple[str, ...],
+        dtype: Any,
+    ) -> Self:
+        """What keeps the numbers among these arguments in its state.
+
+        The factory is called once with what the state will hold, so that it refuses
+        what it does not take before there is a state.
+        """
+        tx = cls(
+            inner_factory, *sort(inner_factory, given, static_args), static_args, dtype
+        )
+        rounded = {name: tx._rounded(x) for name, x in tx.numbers}
+        begun = {name: x(x.init()) for name, x in tx.schedules}
+        tx.at(rounded | begun)
+        return tx
+
+    def _rounded(self, x: Any) -> Any:
+        """A number as the state will hold it, still known where it is traced."""
+        if isinstance(x, jax.core.Tracer):
+            return x
+        return np.asarray(x, self._dtype())
 
     def _scheduled(
         self, states: Mapping[str, State], extra: dict[str, Any]
@@ -116,7 +159,12 @@ class InjectHyperparams(GradientTransformation):
 
     def _number(self, name: str, x: Any) -> jax.Array:
         """A number in the dtype that it is kept in, whatever stood in its place."""
-        x = jnp.asarray(x, self.dtype or jax.dtypes.canonicalize_dtype(float))
+        if isinstance(x, bool | str | complex) or x is None:
+            raise TypeError(
+                f"inject_hyperparams: {name} is {x!r}, {article(type(x).__name__)}; "
+                f"expected a number."
+            )
+        x = jnp.asarray(x, self._dtype())
         if x.shape:
             raise ValueError(
                 f"inject_hyperparams: {name} is {checks.describe(x)}; expected one "
@@ -124,10 +172,18 @@ class InjectHyperparams(GradientTransformation):
             )
         return x
 
+    def _dtype(self) -> Any:
+        return self.dtype or jax.dtypes.canonicalize_dtype(float)
+
     def __repr__(self) -> str:
-        given = (*self.numbers, *self.schedules, *self.static)
+        given = self.arguments().items()
         shown = ", ".join(f"{name}={short_repr(x)}" for name, x in given)
         return f"inject_hyperparams({short_repr(self.inner_factory)})({shown})"
+
+
+def _like(new: Any, old: Any) -> Any:
+    """What another library made of the state, in the dtype that it had."""
+    return jnp.asarray(new).astype(jnp.result_type(old))
 
 
 def inject_hyperparams(
@@ -190,15 +246,29 @@ def inject_hyperparams(
             f"inject_hyperparams: inner_factory is {inner_factory!r}; expected a "
             f"function that makes a transformation, such as `adamw`."
         )
-    names = frozenset([static_args] if isinstance(static_args, str) else static_args)
+    names = _names(static_args)
     dtype = dict(keep(hyperparam_dtype=hyperparam_dtype).dtypes).get("hyperparam_dtype")
+    if dtype is not None and not jnp.issubdtype(dtype, jnp.floating):
+        raise TypeError(
+            f"inject_hyperparams: hyperparam_dtype is {dtype}; expected a "
+            f"floating-point one."
+        )
 
     @functools.wraps(inner_factory)
     def make(*args: Any, **kwargs: Any) -> GradientTransformation:
         given = bind(inner_factory, args, kwargs)
         refuse_unknown(inner_factory, given, names)
-        return InjectHyperparams(
-            inner_factory, *sort(inner_factory, given, names), dtype
-        )
+        return InjectHyperparams.of(inner_factory, given, names, dtype)
 
     return make
+
+
+def _names(static_args: str | Iterable[str]) -> tuple[str, ...]:
+    """The names of arguments, each once, in order."""
+    given = [static_args] if isinstance(static_args, str) else static_args
+    if not isinstance(given, Iterable) or not all(isinstance(x, str) for x in given):
+        raise TypeError(
+            f"inject_hyperparams: static_args is {static_args!r}; expected the names "
+            f"of arguments."
+        )
+    return tuple(sorted(set(given)))

@@ -1,13 +1,13 @@
 """Fast parameters that explore, slow ones that follow."""
 
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.combine.gate import both, whole_number
+from jaxopt_lite.combine.gate import both
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import Schedule, whole_tree_number
+from jaxopt_lite.core.ranges import FIXED, Steps, Within, checked
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -46,8 +46,8 @@ class Lookahead(GradientTransformation):
     """A fast optimizer whose steps slow parameters follow."""
 
     fast_optimizer: GradientTransformation
-    sync_period: Any
-    slow_step_size: Numeric
+    sync_period: Annotated[Steps, FIXED]
+    slow_step_size: Annotated[Any, Within("[0, 1]"), FIXED]
     reset_state: bool
     holds = {"fast_optimizer": "fast_state"}
 
@@ -184,15 +184,11 @@ def lookahead(
         [1.] [0.]
         [1.] [1.]
     """
-    size = whole_tree_number("slow_step_size", slow_step_size, "[0, 1]")
-    if isinstance(size, Schedule):
-        raise TypeError(
-            f"slow_step_size is {slow_step_size!r}; expected a number or an array: no "
-            f"count is kept here that a schedule could be read at."
+    return checked(
+        Lookahead(
+            as_transformation(fast_optimizer, "lookahead: fast_optimizer"),
+            sync_period,
+            slow_step_size,
+            reset_state,
         )
-    return Lookahead(
-        as_transformation(fast_optimizer, "lookahead: fast_optimizer"),
-        whole_number("sync_period", sync_period),
-        size,
-        reset_state,
     )

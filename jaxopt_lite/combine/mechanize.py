@@ -1,14 +1,14 @@
 """A tuner of another optimizer's learning rate: Mechanic."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, inner, ratio, root
+from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude, Within
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -18,7 +18,6 @@ from jaxopt_lite.core.types import (
     Count,
     Exact,
     Hyperparameter,
-    Numeric,
     Params,
     State,
     Tensor,
@@ -80,9 +79,9 @@ class Scales(NamedTuple):
 class Tune(SharedRule):
     """The updates of a base optimizer, scaled by what several tuners learn."""
 
-    weight_decay: Numeric
-    eps: Numeric
-    s_init: Numeric
+    weight_decay: Annotated[Magnitude, WHOLE_TREE]
+    eps: Annotated[Magnitude, WHOLE_TREE]
+    s_init: Annotated[Any, Within("(0, inf)"), WHOLE_TREE]
     num_betas: int
     Slots = Start
     State = TunerState
@@ -227,9 +226,9 @@ def mechanize(
             f"num_betas is {num_betas!r}; expected an integer of at least 1."
         )
     rule = Tune(
-        whole_tree_number("weight_decay", weight_decay),
-        whole_tree_number("eps", eps),
-        whole_tree_number("s_init", s_init, "(0, inf)"),
+        weight_decay,
+        eps,
+        s_init,
         num_betas,
     )
     base = as_transformation(base_optimizer, "mechanize: base_optimizer")

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.rule import ScaleByScheduleState
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
@@ -95,7 +94,7 @@ def add_noise(
         >>> f"{tx.update(g, tx.init(g))[0].std():.2f}"
         '0.10'
     """
-    rule = AddAnnealedNoise(number("eta", eta), number("gamma", gamma))
+    rule = AddAnnealedNoise(eta, gamma)
     return AddNoise(leafwise(rule), one_key("add_noise", key, seed))
 
 

@@ -1,6 +1,6 @@
 """Gradients of single examples: clipped each by its own norm, summed, with noise."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,8 @@ from jaxopt_lite.combine.noise import (
     one_key,
 )
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import fixed_number
 from jaxopt_lite.core.numerics import global_norm
+from jaxopt_lite.core.ranges import FIXED, Magnitude, checked
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Numeric, Params, PyTree, State, Updates
@@ -28,8 +28,8 @@ class DifferentiallyPrivateAggregateState(NamedTuple):
 class DifferentiallyPrivateAggregate(GradientTransformation):
     """The noisy mean of clipped gradients."""
 
-    l2_norm_clip: Numeric
-    noise_multiplier: Numeric
+    l2_norm_clip: Annotated[Magnitude, FIXED]
+    noise_multiplier: Annotated[Magnitude, FIXED]
     key: Any
 
     def init(self, params: Params) -> State:
@@ -106,10 +106,12 @@ def differentially_private_aggregate(
             "key of `jax.random` that nobody can guess, since noise that others can "
             "draw again hides nothing."
         )
-    return DifferentiallyPrivateAggregate(
-        fixed_number("l2_norm_clip", l2_norm_clip),
-        fixed_number("noise_multiplier", noise_multiplier),
-        one_key("differentially_private_aggregate", key, seed),
+    return checked(
+        DifferentiallyPrivateAggregate(
+            l2_norm_clip,
+            noise_multiplier,
+            one_key("differentially_private_aggregate", key, seed),
+        )
     )
 
 

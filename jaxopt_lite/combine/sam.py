@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.combine.gate import both, committing, whole_number
+from jaxopt_lite.combine.gate import both, committing
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import fixed_whole_number
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -197,7 +198,7 @@ def sam(
     """
     outer = as_transformation(optimizer, "sam: optimizer")
     inner = as_transformation(adv_optimizer, "sam: adv_optimizer")
-    period = whole_number("sync_period", sync_period)
+    period = fixed_whole_number("sync_period", sync_period)
     if opaque_mode:
         return OpaqueSam(outer, inner, period, reset_state, batch_axis_name)
     return Sam(outer, inner, period, reset_state)

@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import fixed_number, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
@@ -142,9 +141,9 @@ def schedule_free(
         Array(1.5, dtype=float32)
     """
     rule = AverageIterates(
-        whole_tree_number("learning_rate", learning_rate),
-        fixed_number("b1", b1, "(0, 1]"),
-        whole_tree_number("weight_lr_power", weight_lr_power),
+        learning_rate,
+        b1,
+        weight_lr_power,
     )
     base = as_transformation(base_optimizer, "schedule_free: base_optimizer")
     return ScheduleFree(base, leafwise(rule, keep(z=state_dtype)))

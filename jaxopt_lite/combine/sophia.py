@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.combine.gate import both, committing, whole_number
+from jaxopt_lite.combine.gate import both, committing
 from jaxopt_lite.combine.noise import count_arrays, key_data
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import BOUND, DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import fixed_whole_number
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -256,19 +256,19 @@ def scale_by_sophia(
     """
     bound = math.inf if clip_threshold is None else clip_threshold
     rule = ScaleBySophia(
-        number("b1", b1, DECAY),
-        number("b2", b2, DECAY),
-        number("eps", eps),
-        number("gamma", gamma),
-        number("clip_threshold", bound, BOUND),
+        b1,
+        b2,
+        eps,
+        gamma,
+        bound,
     )
     estimator = as_transformation(
         hessian_diagonal_fn or hutchinson_estimator_diag_hessian(),
         "scale_by_sophia: hessian_diagonal_fn",
     )
-    interval = whole_number("update_interval", update_interval)
+    interval = fixed_whole_number("update_interval", update_interval)
     tx = Sophia(leafwise(rule, keep(mu=mu_dtype)), estimator, interval)
-    every = whole_number(
+    every = fixed_whole_number(
         "print_win_rate_every_n_steps", print_win_rate_every_n_steps, least=0
     )
     return WinRate(tx, bound, every) if verbose and every else tx

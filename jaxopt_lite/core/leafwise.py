@@ -7,6 +7,7 @@ from typing import Any, Self
 from jaxopt_lite.core import lift, links
 from jaxopt_lite.core.hyperparameters import at_count, is_numeric
 from jaxopt_lite.core.links import Link
+from jaxopt_lite.core.ranges import checked
 from jaxopt_lite.core.rule import Rule, fields, unpack
 from jaxopt_lite.core.storage import Storage
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -42,7 +43,7 @@ class Leafwise(GradientTransformation):
         return {name: x for name, x in named if is_numeric(x)}
 
     def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
-        rule = dataclasses.replace(self.rule, **hyperparams)
+        rule = checked(dataclasses.replace(self.rule, **hyperparams))
         return dataclasses.replace(self, rule=rule)
 
     def in_force(self, state: State) -> dict[str, Any]:
@@ -78,7 +79,8 @@ def leafwise(rule: Rule, storage: Storage | None = None) -> GradientTransformati
     Raises:
         TypeError: if `rule` is no rule; from `init` and `update`, if a parameter or
             gradient is not floating-point.
-        ValueError: from `update`, if gradients, state and parameters do not agree, or
+        ValueError: if a number lies outside the interval that its field declares; from
+            `update`, if gradients, state and parameters do not agree, or
             if `params` is missing where the rule reads it.
 
     Example:
@@ -96,4 +98,4 @@ def leafwise(rule: Rule, storage: Storage | None = None) -> GradientTransformati
             f"leafwise: found {rule!r}, a {type(rule).__name__}; expected an "
             f"instance of a subclass of `Rule`."
         )
-    return Leafwise(rule, storage or Storage())
+    return Leafwise(checked(rule), storage or Storage())

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core import checks, trees
 from jaxopt_lite.core.hyperparameters import at_count, is_numeric, is_scheduled
+from jaxopt_lite.core.ranges import checked
 from jaxopt_lite.core.types import Params, State, Updates
 from jaxopt_lite.core.value import Value, field_names
 
@@ -106,7 +107,7 @@ class GradientTransformation(Value):
 
     def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
         """This transformation with other numbers."""
-        return dataclasses.replace(self, **hyperparams)
+        return checked(dataclasses.replace(self, **hyperparams))
 
     def in_force(self, state: State) -> dict[str, Any]:
         """The numbers of its own at the next step, schedules read at their counts."""
@@ -150,10 +151,6 @@ class FromFunctions(GradientTransformation):
             # Where a step may not count, the dtypes of the state must not drift.
             new = jax.tree.map(lambda x, s: x.astype(jnp.result_type(s)), new, state)
         return updates, select(commit, new, state)
-
-    def in_force(self, state: State) -> dict[str, Any]:
-        # Another library's injected numbers stand in its state.
-        return dict(getattr(state, "hyperparams", {}))
 
 
 def accepted(function: Callable[..., Any], extra: dict[str, Any]) -> dict[str, Any]:

@@ -175,7 +175,7 @@ class Value:
     def __post_init__(self) -> None:
         static = []
         for name in field_names(type(self)):
-            value = _normalise(getattr(self, name), f"{type(self).__name__}.{name}")
+            value = _normalise(getattr(self, name), name)
             object.__setattr__(self, name, value)
             static.append(_structure_of(value))
         object.__setattr__(self, "_structure", _Structure(tuple(static)))

@@ -1,8 +1,8 @@
 """PyTorch's optimizers: its argument names, order and defaults, and its formulas."""
 
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import DECAY, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Hyperparameter,
@@ -155,7 +155,7 @@ def adagrad(
     slowdown = leafwise(InverseTimeDecay(number("lr_decay", lr_decay)))
     return descend(
         *coupled(weight_decay),
-        leafwise(DivideByRss(start, number("eps", eps))),
+        leafwise(DivideByRss(start, eps)),
         *([] if is_zero(lr_decay) else [slowdown]),
         lr=lr,
         maximize=maximize,

@@ -1,8 +1,8 @@
 """Adam's relatives: NAdam, RAdam, Adamax."""
 
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, is_zero, pair
@@ -64,7 +64,7 @@ def nadam(
     """
     b1, b2 = pair("betas", betas)
     decay = number("momentum_decay", momentum_decay)
-    rule = leafwise(Nadam(b1, b2, number("eps", eps), decay))
+    rule = leafwise(Nadam(b1, b2, eps, decay))
     return _decayed(rule, weight_decay, decoupled_weight_decay, lr, maximize)
 
 
@@ -119,7 +119,7 @@ def radam(
         Array([-0.1,  0.2], dtype=float32)
     """
     b1, b2 = pair("betas", betas)
-    rule = leafwise(Radam(b1, b2, number("eps", eps)))
+    rule = leafwise(Radam(b1, b2, eps))
     return _decayed(rule, weight_decay, decoupled_weight_decay, lr, maximize)
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.hyperparameters import DECAY, FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import DECAY, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.rules.adam import scale_by_adam
@@ -43,7 +43,7 @@ def traced(
         return []
     if is_zero(dampening):
         return [trace(decay, nesterov)]
-    return [leafwise(DampenedTrace(decay, number("dampening", dampening, FINITE)))]
+    return [leafwise(DampenedTrace(decay, dampening))]
 
 
 def pair(name: str, given: Any, interval: str = DECAY) -> tuple[Any, Any]:
@@ -64,7 +64,7 @@ def moments(betas: Betas, eps: Hyperparameter, amsgrad: bool) -> GradientTransfo
     """Adam's direction, or AMSGrad's."""
     b1, b2 = pair("betas", betas)
     if amsgrad:
-        return leafwise(Amsgrad(b1, b2, number("eps", eps), 0.0, True, False))
+        return leafwise(Amsgrad(b1, b2, eps, 0.0, True, False))
     return scale_by_adam(b1, b2, eps)
 
 

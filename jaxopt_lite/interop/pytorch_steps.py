@@ -2,8 +2,8 @@
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.hyperparameters import DECAY, FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import DECAY, FINITE, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, pair, turned
@@ -121,12 +121,12 @@ def adafactor(
     if not isinstance(eps, tuple | list) or len(eps) != 2:
         raise TypeError(f"eps is {eps!r}; expected a pair, such as (None, 1e-3).")
     rule = Adafactor(
-        number("lr", lr),
-        number("beta2_decay", beta2_decay, "(-inf, 0]"),
+        lr,
+        beta2_decay,
         None if eps[0] is None else number("eps[0]", eps[0]),
         number("eps[1]", eps[1]),
-        number("d", d, "(0, inf)"),
-        number("weight_decay", weight_decay),
+        d,
+        weight_decay,
     )
     return chain(*turned(maximize), leafwise(rule))
 
@@ -180,10 +180,10 @@ def asgd(
         Array(-0.75, dtype=float32)
     """
     rule = Asgd(
-        number("lr", lr),
-        number("lambd", lambd),
-        number("alpha", alpha),
-        number("t0", t0),
+        lr,
+        lambd,
+        alpha,
+        t0,
     )
     return chain(*turned(maximize), *coupled(weight_decay), leafwise(rule))
 
@@ -251,7 +251,7 @@ def muon(
             f"'match_rms_adamw'."
         )
     rule = Muon(
-        number("momentum", momentum, DECAY),
+        momentum,
         nesterov,
         ns_coefficients,
         eps,

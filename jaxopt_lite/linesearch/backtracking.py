@@ -1,14 +1,13 @@
 """A step size found by going back until the function has decreased enough."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.combine.gate import whole_number
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import BOUND, fixed_number
 from jaxopt_lite.core.kernel import with_numbers
+from jaxopt_lite.core.ranges import FIXED, Bound, Magnitude, Steps, Within, checked
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.types import Numeric, Params, State, Updates
 from jaxopt_lite.linesearch.line import Line, branch, loop, number_dtype, report_failure
@@ -50,13 +49,13 @@ class Trial(NamedTuple):
 class ScaleByBacktrackingLinesearch(GradientTransformation):
     """Updates, scaled by a step size that makes the function decrease."""
 
-    max_backtracking_steps: Numeric
-    slope_rtol: Numeric
-    decrease_factor: Numeric
-    increase_factor: Numeric
-    max_learning_rate: Numeric
-    atol: Numeric
-    rtol: Numeric
+    max_backtracking_steps: Annotated[Steps, FIXED]
+    slope_rtol: Annotated[Any, Within("[0, 1)"), FIXED]
+    decrease_factor: Annotated[Any, Within("(0, 1)"), FIXED]
+    increase_factor: Annotated[Bound, FIXED]
+    max_learning_rate: Annotated[Any, Within("(0, inf]"), FIXED]
+    atol: Annotated[Magnitude, FIXED]
+    rtol: Annotated[Magnitude, FIXED]
     store_grad: bool
     verbose: bool
 
@@ -208,14 +207,16 @@ def scale_by_backtracking_linesearch(
         >>> f(p).round(4)
         Array(0.0847, dtype=float32)
     """
-    return ScaleByBacktrackingLinesearch(
-        whole_number("max_backtracking_steps", max_backtracking_steps),
-        fixed_number("slope_rtol", slope_rtol, "[0, 1)"),
-        fixed_number("decrease_factor", decrease_factor, "(0, 1)"),
-        fixed_number("increase_factor", increase_factor, BOUND),
-        fixed_number("max_learning_rate", max_learning_rate, "(0, inf]"),
-        fixed_number("atol", atol),
-        fixed_number("rtol", rtol),
-        bool(store_grad),
-        bool(verbose),
+    return checked(
+        ScaleByBacktrackingLinesearch(
+            max_backtracking_steps,
+            slope_rtol,
+            decrease_factor,
+            increase_factor,
+            max_learning_rate,
+            atol,
+            rtol,
+            bool(store_grad),
+            bool(verbose),
+        )
     )

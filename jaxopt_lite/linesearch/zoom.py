@@ -1,14 +1,20 @@
 """A step size that decreases the function and its slope: bracketed, then zoomed in."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.combine.gate import whole_number
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import BOUND, fixed_number
 from jaxopt_lite.core.kernel import with_numbers
+from jaxopt_lite.core.ranges import (
+    FIXED,
+    Bound,
+    Magnitude,
+    Steps,
+    Within,
+    checked,
+)
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.types import Numeric, Params, State, Updates
 from jaxopt_lite.linesearch.interpolation import cubic_minimum, quadratic_minimum
@@ -73,14 +79,14 @@ class Search(NamedTuple):
 class ScaleByZoomLinesearch(GradientTransformation):
     """Updates, scaled by a step size that makes function and slope decrease."""
 
-    max_linesearch_steps: Numeric
-    max_learning_rate: Numeric | None
-    tol: Numeric
-    increase_factor: Numeric
-    slope_rtol: Numeric
-    curv_rtol: Numeric
-    approx_dec_rtol: Numeric | None
-    stepsize_precision: Numeric
+    max_linesearch_steps: Annotated[Steps, FIXED]
+    max_learning_rate: Annotated[Any, Within("(0, inf]"), FIXED] | None
+    tol: Annotated[Magnitude, FIXED]
+    increase_factor: Annotated[Any, Within("(1, inf)"), FIXED]
+    slope_rtol: Annotated[Any, Within("[0, 1)"), FIXED]
+    curv_rtol: Annotated[Bound, FIXED]
+    approx_dec_rtol: Annotated[Magnitude, FIXED] | None
+    stepsize_precision: Annotated[Magnitude, FIXED]
     initial_guess_strategy: str
     verbose: bool
 
@@ -358,19 +364,17 @@ def scale_by_zoom_linesearch(
             f"initial_guess_strategy is {initial_guess_strategy!r}; expected one of "
             f"{', '.join(map(repr, _GUESSES))}."
         )
-    return ScaleByZoomLinesearch(
-        whole_number("max_linesearch_steps", max_linesearch_steps),
-        _or_none("max_learning_rate", max_learning_rate, "(0, inf]"),
-        fixed_number("tol", tol),
-        fixed_number("increase_factor", increase_factor, "(1, inf)"),
-        fixed_number("slope_rtol", slope_rtol, "[0, 1)"),
-        fixed_number("curv_rtol", curv_rtol, BOUND),
-        _or_none("approx_dec_rtol", approx_dec_rtol),
-        fixed_number("stepsize_precision", stepsize_precision),
-        initial_guess_strategy,
-        bool(verbose),
+    return checked(
+        ScaleByZoomLinesearch(
+            max_linesearch_steps,
+            max_learning_rate,
+            tol,
+            increase_factor,
+            slope_rtol,
+            curv_rtol,
+            approx_dec_rtol,
+            stepsize_precision,
+            initial_guess_strategy,
+            bool(verbose),
+        )
     )
-
-
-def _or_none(name: str, value: Any, interval: str = "[0, inf)") -> Numeric | None:
-    return None if value is None else fixed_number(name, value, interval)

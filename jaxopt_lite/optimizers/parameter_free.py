@@ -4,13 +4,8 @@ from typing import Any
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import Decays, add_decayed_weights
-from jaxopt_lite.core.hyperparameters import (
-    DECAY,
-    FINITE,
-    number,
-    whole_tree_number,
-)
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import DECAY, number, whole_tree_number
 from jaxopt_lite.core.selectors import as_selector
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import Hyperparameter, Mask
@@ -89,14 +84,14 @@ def prodigy(
     mask = weight_decay_mask
     return leafwise(
         Prodigy(
-            whole_tree_number("learning_rate", learning_rate),
+            learning_rate,
             b1,
             b2,
             None if beta3 is None else whole_tree_number("beta3", beta3, DECAY),
-            number("eps", eps),
-            whole_tree_number("estim_lr0", estim_lr0, POSITIVE),
-            whole_tree_number("estim_lr_coef", estim_lr_coef),
-            number("weight_decay", weight_decay),
+            eps,
+            estim_lr0,
+            estim_lr_coef,
+            weight_decay,
             True if mask is None else Decays(as_selector(mask)),
             safeguard_warmup,
         )
@@ -155,12 +150,12 @@ def dadapt_adamw(
     b1, b2 = _pair(betas)
     return leafwise(
         DAdaptAdamW(
-            whole_tree_number("learning_rate", learning_rate),
+            learning_rate,
             b1,
             b2,
-            number("eps", eps, POSITIVE),
-            whole_tree_number("estim_lr0", estim_lr0, POSITIVE),
-            number("weight_decay", weight_decay),
+            eps,
+            estim_lr0,
+            weight_decay,
         )
     )
 
@@ -371,10 +366,10 @@ def momo(
     """
     return leafwise(
         Momo(
-            whole_tree_number("learning_rate", learning_rate),
+            learning_rate,
             whole_tree_number("beta", beta, DECAY),
-            whole_tree_number("lower_bound", lower_bound, FINITE),
-            whole_tree_number("weight_decay", weight_decay),
+            lower_bound,
+            weight_decay,
             adapt_lower_bound,
         )
     )
@@ -435,12 +430,12 @@ def momo_adam(
     """
     return leafwise(
         MomoAdam(
-            whole_tree_number("learning_rate", learning_rate),
-            whole_tree_number("b1", b1, DECAY),
-            whole_tree_number("lower_bound", lower_bound, FINITE),
-            whole_tree_number("weight_decay", weight_decay),
+            learning_rate,
+            b1,
+            lower_bound,
+            weight_decay,
             adapt_lower_bound,
-            number("b2", b2, DECAY),
-            number("eps", eps),
+            b2,
+            eps,
         )
     )

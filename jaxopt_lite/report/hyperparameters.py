@@ -2,34 +2,41 @@
 
 import dataclasses
 import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from jaxopt_lite.combine.inject import InjectHyperparams
 from jaxopt_lite.combine.mechanize import MechanicState, Mechanize
 from jaxopt_lite.combine.sam import Sam, SAMState
 from jaxopt_lite.combine.schedule_free import ScheduleFree, ScheduleFreeState
 from jaxopt_lite.combine.sophia import Sophia, SophiaState
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import BOUND, NON_NEGATIVE, fixed_number, number
 from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
+from jaxopt_lite.core.ranges import BOUND, NON_NEGATIVE, fixed_number
+from jaxopt_lite.core.transformation import (
+    FromFunctions,
+    GradientTransformation,
+    as_transformation,
+)
 from jaxopt_lite.core.types import State
+from jaxopt_lite.core.value import is_array
 
 _Optimizer = TypeVar("_Optimizer")
 
 _RANGES = {
     **dict.fromkeys(("learning_rate", "weight_decay", "eps", "eps_root"), NON_NEGATIVE),
-    **dict.fromkeys(("b1", "b2", "b3", "decay", "slow_step_size"), "[0, 1]"),
+    **dict.fromkeys(("b1", "b2", "b3", "decay"), "[0, 1]"),
     "max_norm": BOUND,
 }
-"""The ranges of numbers that mean the same wherever they stand."""
+"""The ranges of numbers in a state that mean the same whoever made it."""
 
 _STEPS = {
-    state: {field: name for name, field in made.holds.items() if field}
+    state: {field: f"{name}/" for name, field in made.holds.items() if field}
     for state, made in (
         (MechanicState, Mechanize),
         (SAMState, Sam),
@@ -38,6 +45,9 @@ _STEPS = {
     )
 }
 """How a transformation that holds several calls those whose states these fields are."""
+
+_INNER = "inner_state/"
+"""The step into what a factory made of injected numbers."""
 
 
 def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
@@ -54,9 +64,10 @@ def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
         A flat dict. A member of a chain is named by its place or name, a group of a
         `partition` by its label: `"1/weight_decay"`. What wraps one transformation
         adds nothing to the path. Of `by_path` there is an entry for each pattern:
-        `"weight_decay[*bias]"`. Of another library's transformations only those are
-        shown that keep their numbers in the state. Whole numbers, flags and seeds are
-        not: they are no numbers to tune on the way.
+        `"weight_decay[*bias]"`. Of another library's transformations those are shown
+        that stand in the state, as it left them: a scheduled one as it was at the last
+        step. Whole numbers, flags and seeds are not: they are no numbers to tune on
+        the way.
 
     Raises:
         TypeError: if `tx` is no transformation, or the state is another's.
@@ -83,6 +94,10 @@ def _in_force(
 ) -> Iterator[tuple[str, Any]]:
     for name, value in tx.in_force(state).items():
         yield from _entries(path + name, value)
+    if isinstance(tx, FromFunctions):
+        yield from _held(state, path)
+    if isinstance(tx, InjectHyperparams):
+        yield from _held(state.inner_state, path + _INNER)
     states = tx.child_states(state)
     for name, child in tx.children().items():
         yield from _in_force(child, states[name], _below(tx, path, name))
@@ -127,9 +142,10 @@ def set_hyperparams(
 
     Raises:
         KeyError: if a name stands nowhere, with the nearest one, or several times.
-        TypeError: if a value is no number of its kind.
-        ValueError: if a learning rate, weight decay, `b1` and the like are out of their
-            range; if the number in a state follows a schedule or has another shape.
+        TypeError: if a value is none that the optimizer could have been made with.
+        ValueError: if a number is outside its range; if the number in a state follows a
+            schedule or has another shape. Of a state only those ranges are known that
+            numbers of one name share: learning rates, weight decays, `b1` and the like.
 
     Example:
         >>> import jax.numpy as jnp
@@ -138,21 +154,28 @@ def set_hyperparams(
         >>> jl.get_hyperparams(tx, tx.init(jnp.zeros(1)))["1/weight_decay"]
         0.5
     """
-    given = {**(hyperparams or {}), **named}
+    given = _given(hyperparams, named)
     if isinstance(optimizer, GradientTransformation):
-        places = _places(optimizer, "")
-        found = {_find(name, places): value for name, value in given.items()}
-        return _changed(optimizer, found, "")
-    return _in_state(optimizer, given)
+        return _changed(optimizer, _found(given, _places(optimizer, "")), "")
+    return _with_held(optimizer, "", _found(given, dict(_held(optimizer, ""))))
 
 
-def _last(name: str) -> str:
-    """A name without its path and pattern."""
-    return name.partition("[")[0].rpartition("/")[2]
-
-
-def _range(name: str) -> str:
-    return _RANGES.get(_last(name), "[-inf, inf]")
+def _given(hyperparams: Any, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The numbers by name, whichever way they were given."""
+    if hyperparams is None:
+        return dict(named)
+    if not isinstance(hyperparams, Mapping):
+        raise TypeError(
+            f"set_hyperparams: the hyperparameters are {hyperparams!r}, "
+            f"{checks.article(type(hyperparams).__name__)}; expected a dict from names "
+            f"to numbers."
+        )
+    if twice := sorted(hyperparams.keys() & named.keys()):
+        raise TypeError(
+            f"set_hyperparams: {', '.join(twice)} stands in the dict and among the "
+            f"keywords; expected each name once."
+        )
+    return {**hyperparams, **named}
 
 
 def _places(tx: GradientTransformation, path: str) -> list[str]:
@@ -172,31 +195,34 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
     for name, value in tx.hyperparams().items():
         entries = [entry for entry, _ in _entries(path + name, value)]
         if path + name in given:
-            own[name] = number(name, given[path + name], _range(name))
+            own[name] = _in_the_dtype_of(value, given[path + name])
         elif not given.keys().isdisjoint(entries):
             values = (given.get(e, x) for e, x in _entries(path + name, value))
-            own[name] = dataclasses.replace(
-                value, values=tuple(number(name, x, _range(name)) for x in values)
-            )
+            own[name] = dataclasses.replace(value, values=tuple(values))
     children = {
         name: _changed(child, given, _below(tx, path, name))
         for name, child in tx.children().items()
     }
-    tx = tx.with_hyperparams(own) if own else tx
+    if own:
+        try:
+            tx = tx.with_hyperparams(own)
+        except (TypeError, ValueError) as error:
+            # It begins with the name.
+            raise type(error)(f"set_hyperparams: {path}{error}") from None
     return tx.with_children(children) if children else tx
 
 
-def _in_state(state: Any, given: Mapping[str, Any]) -> Any:
-    """A state in which injected numbers are replaced."""
-    places = list(_held(state, ""))
-    found = {_find(name, places): value for name, value in given.items()}
-    return _with_held(state, "", found)
+def _in_the_dtype_of(old: Any, new: Any) -> Any:
+    """An array as the one before it, so that it is no other type to trace."""
+    if is_array(old) and is_array(new) and jnp.issubdtype(new.dtype, jnp.floating):
+        return jnp.asarray(new, old.dtype)
+    return new
 
 
-def _held(node: Any, path: str) -> Iterator[str]:
-    """The names of all numbers that a state holds."""
+def _held(node: Any, path: str) -> Iterator[tuple[str, Any]]:
+    """All numbers that a state holds, by name."""
     if _is_injected(node):
-        yield from (path + name for name in node.hyperparams)
+        yield from ((path + name, x) for name, x in node.hyperparams.items())
     for step, child in _inside(node):
         yield from _held(child, path + step)
 
@@ -222,7 +248,7 @@ def _with_held(node: Any, path: str, found: Mapping[str, Any]) -> Any:
 
 
 def _is_injected(node: Any) -> bool:
-    return isinstance(getattr(node, "hyperparams", None), dict)
+    return {"hyperparams", "inner_state"} <= set(getattr(node, "_fields", ()))
 
 
 def _inside(node: Any) -> list[tuple[str, Any]]:
@@ -230,50 +256,90 @@ def _inside(node: Any) -> list[tuple[str, Any]]:
     found, _ = jax.tree_util.tree_flatten_with_path(
         node, is_leaf=lambda x: x is not node
     )
-    names = _STEPS.get(type(node), {})
+    names = (
+        {"inner_state": _INNER} if _is_injected(node) else _STEPS.get(type(node), {})
+    )
     return [(_step(path[0], names), child) for path, child in found if path]
 
 
 def _step(key: Any, names: Mapping[str, str]) -> str:
     """A step into a state, as the transformations call it."""
     if isinstance(key, jax.tree_util.GetAttrKey):
-        return f"{names[key.name]}/" if key.name in names else ""
+        return names.get(key.name, "")
     return f"{jax.tree_util.keystr((key,), simple=True)}/"
 
 
-def _replaced(name: str, new: Any, old: Any, is_scheduled: bool) -> jax.Array:
-    """A number of the state in the dtype, shape and place of the old one."""
+def _replaced(name: str, new: Any, held: Any, is_scheduled: bool) -> Any:
+    """A number of the state in the dtype, shape, place and wrapping of the old one."""
     if is_scheduled:
         raise ValueError(
             f"set_hyperparams: {name} follows a schedule, which would overwrite it; "
             f"expected a number that does not. Give `inject_hyperparams` a number, or "
             f"change the schedule of the optimizer."
         )
-    old = jnp.asarray(old)
+    old = jnp.asarray(held)
     if not jnp.issubdtype(old.dtype, jnp.inexact):  # an integer, assigned in place
         old = old.astype(float)
-    # A copy: the state may be donated.
-    x = jnp.array(fixed_number(_last(name), new, _range(name)), old.dtype)
+    interval = _RANGES.get(name.rpartition("/")[2], "[-inf, inf]")
+    where = f"set_hyperparams: {name}"
+    with np.errstate(over="ignore"):  # what overflows is refused below
+        # A copy: the state may be donated.
+        x = jnp.array(fixed_number(where, new, interval), old.dtype)
+    fixed_number(f"{where} in {old.dtype}", x, interval)
     if x.shape not in ((), old.shape):
         raise ValueError(
-            f"set_hyperparams: {name} is {checks.describe(x)}; expected one number, or "
+            f"{where} is {checks.describe(x)}; expected one number, or "
             f"{checks.describe(old)} as it is."
         )
-    return placed_like(old, jnp.broadcast_to(x, old.shape))
+    x = placed_like(old, jnp.broadcast_to(x, old.shape))
+    wrapping: Any = jax.tree.structure(held)  # of a framework, or none
+    return wrapping.unflatten([x])
 
 
-def _find(name: str, places: Sequence[str]) -> str:
-    """The one place that a name means: all of it, or its last parts."""
-    meant = [p for p in places if p == name] or [
+def _found(given: Mapping[str, Any], places: Collection[str]) -> dict[str, Any]:
+    """The numbers by the places that their names mean.
+
+    Raises:
+        KeyError: telling of each name that means none, or several, or the same place
+            as another.
+    """
+    meant = {name: _meant(name, places) for name in given}
+    wrong = [
+        _explained(name, found, places)
+        for name, found in meant.items()
+        if len(found) != 1
+    ]
+    names: dict[str, str] = {}
+    for name, (place, *_) in ((n, f) for n, f in meant.items() if len(f) == 1):
+        if place in names:
+            wrong.append(f"{names[place]!r} and {name!r} are the same number")
+        names[place] = name
+    if wrong:
+        raise KeyError(f"set_hyperparams: {'; '.join(wrong)}.")
+    return {place: given[name] for place, name in names.items()}
+
+
+def _meant(name: str, places: Collection[str]) -> list[str]:
+    """The places that a name means: all of one, or its last parts."""
+    return [p for p in places if p == name] or [
         place for place in places if place.endswith(f"/{name}")
     ]
-    if len(meant) == 1:
-        return meant[0]
-    if meant:
-        raise KeyError(
-            f"set_hyperparams: {name!r} stands {len(meant)} times: "
-            f"{', '.join(meant)}. Expected the whole of one of these names."
+
+
+def _explained(name: str, found: list[str], places: Collection[str]) -> str:
+    """Why a name is not of one place."""
+    if found:
+        return (
+            f"{name!r} stands {len(found)} times: {', '.join(found)}. Expected the "
+            f"whole of one of these names"
         )
-    near = difflib.get_close_matches(name, places, 1, 0.0)
-    nearest = f"; the nearest name is {near[0]!r}" if near else ""
-    raise KeyError(f"set_hyperparams: {name!r} stands nowhere{nearest}.")
+    if not places:
+        return f"{name!r} stands nowhere: there are no numbers that may be changed"
+    last = {place.rpartition("/")[2]: place for place in places}
+    near = difflib.get_close_matches(name, places, 1) or [
+        last[x]
+        for x in difflib.get_close_matches(name.rpartition("/")[2], last, 1, 0.5)
+    ]
+    if near:
+        return f"{name!r} stands nowhere; the nearest name is {near[0]!r}"
+    return f"{name!r} stands nowhere among {', '.join(places)}"

@@ -2,12 +2,12 @@
 
 from typing import Any, NamedTuple
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, moving_mean, ratio, root
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Hyperparameter, NonNegative, Numeric, Tensor
+from jaxopt_lite.core.types import Hyperparameter, NonNegative, Tensor
 
 
 class ScaleByAdaDeltaState(NamedTuple):
@@ -20,8 +20,8 @@ class ScaleByAdaDeltaState(NamedTuple):
 class ScaleByAdaDelta(Rule):
     """Adadelta. Its update needs the mean of the updates before it."""
 
-    rho: Numeric
-    eps: Numeric
+    rho: Decay
+    eps: Magnitude
     Slots = ScaleByAdaDeltaState
 
     def update(
@@ -67,4 +67,4 @@ def scale_by_adadelta(
         >>> tx.update(jnp.array(0.75), tx.init(jnp.array(0.0)))[0]
         Array(0.6, dtype=float32)
     """
-    return leafwise(ScaleByAdaDelta(number("rho", rho, DECAY), number("eps", eps)))
+    return leafwise(ScaleByAdaDelta(rho, eps))

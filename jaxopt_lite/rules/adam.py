@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar, NamedTuple
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
@@ -10,6 +9,7 @@ from jaxopt_lite.core.numerics import (
     moving_mean,
     root,
 )
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -18,7 +18,6 @@ from jaxopt_lite.core.types import (
     DTypeLike,
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -42,10 +41,10 @@ class Moments(NamedTuple):
 class ScaleByAdam(Rule):
     """Adam."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
-    eps_root: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
+    eps_root: Magnitude
     Slots: ClassVar[type[Any]] = Moments
     State: ClassVar[type[Any] | None] = ScaleByAdamState
 
@@ -125,10 +124,10 @@ def scale_by_adam(
     rule = NesterovAdam if nesterov else ScaleByAdam
     return leafwise(
         rule(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            eps,
+            eps_root,
         ),
         keep(mu=mu_dtype),
     )

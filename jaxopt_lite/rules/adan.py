@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
@@ -12,13 +11,13 @@ from jaxopt_lite.core.numerics import (
     moving_mean,
     root,
 )
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Count,
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -46,11 +45,11 @@ class AdanSlots(NamedTuple):
 class ScaleByAdan(Rule):
     """Adan."""
 
-    b1: Numeric
-    b2: Numeric
-    b3: Numeric
-    eps: Numeric
-    eps_root: Numeric
+    b1: Decay
+    b2: Decay
+    b3: Decay
+    eps: Magnitude
+    eps_root: Magnitude
     Slots = AdanSlots
     State = ScaleByAdanState
     counter = "t"
@@ -115,10 +114,10 @@ def scale_by_adan(
     """
     return leafwise(
         ScaleByAdan(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("b3", b3, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            b3,
+            eps,
+            eps_root,
         )
     )

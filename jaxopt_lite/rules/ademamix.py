@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
@@ -10,6 +9,7 @@ from jaxopt_lite.core.numerics import (
     moving_mean,
     root,
 )
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -18,7 +18,6 @@ from jaxopt_lite.core.types import (
     DTypeLike,
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -48,12 +47,12 @@ class FastAndSlowMoments(NamedTuple):
 class ScaleByAdemamix(Rule):
     """AdEMAMix."""
 
-    b1: Numeric
-    b2: Numeric
-    b3: Numeric
-    alpha: Numeric
-    eps: Numeric
-    eps_root: Numeric
+    b1: Decay
+    b2: Decay
+    b3: Decay
+    alpha: Magnitude
+    eps: Magnitude
+    eps_root: Magnitude
     Slots = FastAndSlowMoments
     State = ScaleByAdemamixState
     own_counts = {"b3": "count_m2", "alpha": "count_m2"}
@@ -122,12 +121,12 @@ def scale_by_ademamix(
     """
     return leafwise(
         ScaleByAdemamix(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("b3", b3, DECAY),
-            number("alpha", alpha),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            b3,
+            alpha,
+            eps,
+            eps_root,
         ),
         keep(m1=mu_dtype, m2=mu_dtype),
     )
@@ -151,11 +150,11 @@ class SumAndSquare(NamedTuple):
 class ScaleBySimplifiedAdemamix(Rule):
     """Simplified AdEMAMix."""
 
-    b1: Numeric
-    b2: Numeric
-    alpha: Numeric
-    eps: Numeric
-    eps_root: Numeric
+    b1: Decay
+    b2: Decay
+    alpha: Magnitude
+    eps: Magnitude
+    eps_root: Magnitude
     Slots = SumAndSquare
     State = ScaleBySimplifiedAdEMAMixState
     counter = "t"
@@ -213,10 +212,10 @@ def scale_by_simplified_ademamix(
     """
     return leafwise(
         ScaleBySimplifiedAdemamix(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("alpha", alpha),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            alpha,
+            eps,
+            eps_root,
         )
     )

@@ -6,9 +6,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import BOUND, DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, moving_mean, root
+from jaxopt_lite.core.ranges import Bound, Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -19,10 +19,10 @@ from jaxopt_lite.rules.adam import Moments, ScaleByAdamState
 class ScaleByAdopt(Rule):
     """ADOPT."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
-    clip_value_fn: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
+    clip_value_fn: Bound
     Slots = Moments
     State = ScaleByAdamState
 
@@ -122,10 +122,10 @@ def scale_by_adopt(
     rule = NesterovAdopt if nesterov else ScaleByAdopt
     return leafwise(
         rule(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("clip_value_fn", bound, BOUND),
+            b1,
+            b2,
+            eps,
+            bound,
         ),
         keep(mu=mu_dtype),
     )

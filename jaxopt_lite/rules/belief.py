@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
@@ -94,10 +93,10 @@ def scale_by_belief(
     rule = NesterovBelief if nesterov else ScaleByBelief
     return leafwise(
         rule(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            eps,
+            eps_root,
         )
     )
 
@@ -156,9 +155,9 @@ def scale_by_acprop(
     """
     return leafwise(
         ScaleByAcprop(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            eps,
+            eps_root,
         )
     )

@@ -1,17 +1,16 @@
 """Bounds on gradients."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import BOUND, number, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
+from jaxopt_lite.core.ranges import WHOLE_TREE, Bound
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Hyperparameter,
-    Numeric,
     Tensor,
 )
 
@@ -19,7 +18,7 @@ from jaxopt_lite.core.types import (
 class Clip(Rule):
     """Each element within bounds."""
 
-    max_delta: Numeric
+    max_delta: Bound
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return jnp.clip(g, -self.max_delta, self.max_delta)
@@ -47,13 +46,13 @@ def clip(max_delta: Hyperparameter) -> GradientTransformation:
         >>> tx.update(jnp.array([3.0, -0.5]), tx.init(jnp.zeros(2)))[0]
         Array([ 1. , -0.5], dtype=float32)
     """
-    return leafwise(Clip(number("max_delta", max_delta, BOUND)))
+    return leafwise(Clip(max_delta))
 
 
 class ClipByGlobalNorm(SharedRule):
     """All leaves scaled down together where their common norm is too large."""
 
-    max_norm: Numeric
+    max_norm: Annotated[Bound, WHOLE_TREE]
 
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
         return squares_in_units(g, unit)
@@ -97,4 +96,4 @@ def clip_by_global_norm(max_norm: Hyperparameter) -> GradientTransformation:
         >>> tx.update(g, tx.init(g))[0]
         {'a': Array(0.6, dtype=float32), 'b': Array(0.8, dtype=float32)}
     """
-    return leafwise(ClipByGlobalNorm(whole_tree_number("max_norm", max_norm, BOUND)))
+    return leafwise(ClipByGlobalNorm(max_norm))

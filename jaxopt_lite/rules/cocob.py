@@ -4,16 +4,15 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import ratio
+from jaxopt_lite.core.ranges import Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Exact,
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -33,8 +32,8 @@ class COCOBState(NamedTuple):
 class ScaleByCocob(Rule):
     """COCOB-Backprop."""
 
-    alpha: Numeric
-    eps: Numeric
+    alpha: Magnitude
+    eps: Magnitude
     Slots = COCOBState
     reads_params = True
 
@@ -105,4 +104,4 @@ def scale_by_cocob(
         >>> tx.update(jnp.array([3.0, -0.1]), tx.init(p), p)[0]
         Array([-0.25,  0.25], dtype=float32)
     """
-    return leafwise(ScaleByCocob(number("alpha", alpha), number("eps", eps)))
+    return leafwise(ScaleByCocob(alpha, eps))

@@ -1,6 +1,6 @@
 """Adam whose step size is estimated from the agreement of gradients: D-Adaptation."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,9 @@ from jaxopt_lite.core.numerics import (
     ratio,
     root,
 )
+from jaxopt_lite.core.ranges import WHOLE_TREE, Decay, Magnitude, Within
 from jaxopt_lite.core.rule import SharedRule
-from jaxopt_lite.core.types import Count, NonNegative, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import Count, NonNegative, Signed, Tensor
 from jaxopt_lite.rules.prodigy import Estimate, debias
 
 
@@ -47,12 +48,12 @@ class Step(NamedTuple):
 class DAdaptAdamW(SharedRule):
     """D-Adaptation of AdamW."""
 
-    learning_rate: Numeric
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
-    estim_lr0: Numeric
-    weight_decay: Numeric
+    learning_rate: Annotated[Magnitude, WHOLE_TREE]
+    b1: Annotated[Decay, WHOLE_TREE]
+    b2: Annotated[Decay, WHOLE_TREE]
+    eps: Annotated[Any, Within("(0, inf)")]
+    estim_lr0: Annotated[Any, Within("(0, inf)"), WHOLE_TREE]
+    weight_decay: Magnitude
     Slots = DAdaptSlots
     State = DAdaptAdamWState
     reads_params = True

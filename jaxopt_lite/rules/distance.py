@@ -4,13 +4,13 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import ratio, real, root
+from jaxopt_lite.core.ranges import FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import DTypeLike, Exact, Hyperparameter, Numeric, Tensor
+from jaxopt_lite.core.types import DTypeLike, Exact, Hyperparameter, Tensor
 from jaxopt_lite.rules.norms import norm, sum_of_squares
 
 
@@ -25,9 +25,9 @@ class ScaleByDistanceOverGradientsState(NamedTuple):
 class ScaleByDistanceOverGradients(Rule):
     """Layer-wise DoG."""
 
-    reps_rel: Numeric
-    eps: Numeric
-    global_scale: Numeric
+    reps_rel: Magnitude
+    eps: Magnitude
+    global_scale: FiniteNumber
     Slots = ScaleByDistanceOverGradientsState
     reads_params = True
 
@@ -100,9 +100,9 @@ def scale_by_distance_over_gradients(
     kept = None if jnp.dtype(param_dtype) == jnp.float32 else param_dtype
     return leafwise(
         ScaleByDistanceOverGradients(
-            number("reps_rel", reps_rel),
-            number("eps", eps),
-            number("global_scale", global_scale, FINITE),
+            reps_rel,
+            eps,
+            global_scale,
         ),
         keep(init_params=kept),
     )

@@ -1,16 +1,16 @@
 """Step sizes of the distance from the start over the gradients: DoG and DoWG."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, ratio, root
+from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude, whole_tree_number
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Exact, Hyperparameter, Numeric, Tensor
+from jaxopt_lite.core.types import Exact, Hyperparameter, Tensor
 
 
 class DoGState(NamedTuple):
@@ -52,8 +52,8 @@ class ScaleByDoG(SharedRule):
     """Distance over gradients; `kind` says what `init_step` is the size of."""
 
     kind: str
-    init_step: Numeric
-    eps: Numeric
+    init_step: Annotated[Magnitude, WHOLE_TREE]
+    eps: Annotated[Magnitude, WHOLE_TREE]
     Slots = Start
     State = DoGState
     reads_params = True
@@ -139,7 +139,7 @@ def scale_by_dog(
         ScaleByDoG(
             kind,
             whole_tree_number("init_step", first),
-            whole_tree_number("eps", eps),
+            eps,
         )
     )
 
@@ -181,8 +181,8 @@ class WeightedStep(NamedTuple):
 class ScaleByDoWG(SharedRule):
     """Distance over weighted gradients."""
 
-    init_estim_sq_dist: Numeric
-    eps: Numeric
+    init_estim_sq_dist: Annotated[Magnitude, WHOLE_TREE]
+    eps: Annotated[Magnitude, WHOLE_TREE]
     Slots = Start
     State = DoWGState
     reads_params = True
@@ -251,7 +251,7 @@ def scale_by_dowg(
     return leafwise(
         ScaleByDoWG(
             whole_tree_number("init_estim_sq_dist", first),
-            whole_tree_number("eps", eps),
+            eps,
         )
     )
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, inverse_root, real, root
+from jaxopt_lite.core.ranges import FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -50,10 +50,10 @@ class ScaleByFactoredRms(Rule):
     """Adafactor's scaling."""
 
     factored: bool
-    decay_rate: Numeric
-    step_offset: Numeric
+    decay_rate: Magnitude
+    step_offset: FiniteNumber
     min_dim_size_to_factor: int
-    epsilon: Numeric
+    epsilon: Magnitude
     decay_rate_fn: Callable[..., Any]
     Slots = Means
     State = FactoredState
@@ -167,10 +167,10 @@ def scale_by_factored_rms(
     return leafwise(
         ScaleByFactoredRms(
             factored,
-            number("decay_rate", decay_rate),
-            number("step_offset", step_offset, FINITE),
+            decay_rate,
+            step_offset,
             min_dim_size_to_factor,
-            number("epsilon", epsilon),
+            epsilon,
             decay_rate_fn,
         )
     )

@@ -4,15 +4,16 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxopt_lite.core.ranges import Magnitude
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Numeric, Tensor
+from jaxopt_lite.core.types import Tensor
 from jaxopt_lite.rules.scaling import WeightDecaySchedule
 
 
 class FromageStep(Rule):
     """A step against the gradient, shortened by `1 / sqrt(1 + learning_rate**2)`."""
 
-    learning_rate: Numeric
+    learning_rate: Magnitude
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return g * (-self.learning_rate / jnp.sqrt(1 + self.learning_rate**2))
@@ -21,7 +22,7 @@ class FromageStep(Rule):
 class FromageShrinkage(Rule):
     """The parameter, shortened by the same factor."""
 
-    learning_rate: Numeric
+    learning_rate: Magnitude
     Counted = WeightDecaySchedule
     reads_params = True
 

@@ -4,9 +4,9 @@ from typing import Any, Literal, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import moving_mean
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -14,7 +14,6 @@ from jaxopt_lite.core.types import (
     Count,
     DTypeLike,
     Hyperparameter,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -38,10 +37,10 @@ class Mean(NamedTuple):
 class Lion(Rule):
     """What both forms of Lion share; `mode` chooses what becomes of the mean."""
 
-    b1: Numeric
-    b2: Numeric
+    b1: Decay
+    b2: Decay
     mode: Mode
-    smooth_beta: Numeric
+    smooth_beta: Magnitude
     Slots = Mean
     State = ScaleByLionState
 
@@ -120,9 +119,6 @@ def scale_by_lion(
     """
     if mode not in ("hard", "smooth", "refined"):
         raise ValueError(f"mode is {mode!r}; expected 'hard', 'smooth' or 'refined'.")
-    b2 = number("b2", b2, DECAY)
     is_large = isinstance(b2, float) and b2 >= 0.5
-    rule = (LionFromNewMean if is_large else LionFromOldMean)(
-        number("b1", b1, DECAY), b2, mode, number("smooth_beta", smooth_beta)
-    )
+    rule = (LionFromNewMean if is_large else LionFromOldMean)(b1, b2, mode, smooth_beta)
     return leafwise(rule, keep(mu=mu_dtype))

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, cube_root, ratio
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -14,7 +14,6 @@ from jaxopt_lite.core.types import (
     Exact,
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -41,9 +40,9 @@ class MadgradSums(NamedTuple):
 class ScaleByMadgrad(Rule):
     """MADGRAD."""
 
-    learning_rate: Numeric
-    momentum: Numeric
-    eps: Numeric
+    learning_rate: Magnitude
+    momentum: Decay
+    eps: Magnitude
     Slots = MadgradSums
     State = MadgradState
     reads_params = True
@@ -107,8 +106,8 @@ def scale_by_madgrad(
     """
     return leafwise(
         ScaleByMadgrad(
-            number("learning_rate", learning_rate),
-            number("momentum", momentum, DECAY),
-            number("eps", eps),
+            learning_rate,
+            momentum,
+            eps,
         )
     )

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import bias_correction, moving_mean, root
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -15,7 +15,6 @@ from jaxopt_lite.core.types import (
     DTypeLike,
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -25,9 +24,9 @@ from jaxopt_lite.rules.adam import Moments, ScaleByAdam, ScaleByAdamState
 class ScaleByAdamax(Rule):
     """Adamax."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
     Slots = Moments
     State = ScaleByAdamState
 
@@ -78,9 +77,9 @@ def scale_by_adamax(
     """
     return leafwise(
         ScaleByAdamax(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
+            b1,
+            b2,
+            eps,
         )
     )
 
@@ -173,10 +172,10 @@ def scale_by_amsgrad(
     """
     return leafwise(
         ScaleByAmsgrad(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
+            b1,
+            b2,
+            eps,
+            eps_root,
             bias_correction_mu,
             bias_correction_nu,
         ),

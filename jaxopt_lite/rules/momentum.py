@@ -1,10 +1,10 @@
 """Averages of past gradients: momentum and the moving mean."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import bias_correction, moving_mean
+from jaxopt_lite.core.ranges import Decay, Within
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -12,7 +12,6 @@ from jaxopt_lite.core.types import (
     Count,
     DTypeLike,
     Hyperparameter,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -27,7 +26,7 @@ class TraceState(NamedTuple):
 class Trace(Rule):
     """Heavy-ball momentum."""
 
-    decay: Numeric
+    decay: Annotated[Any, Within("[0, 1]")]
     Slots = TraceState
 
     def advance(self, g: Tensor, slots: Any, p: Any, step: Any) -> TraceState:
@@ -80,8 +79,7 @@ def trace(
         Array(1.9, dtype=float32)
     """
     rule = NesterovTrace if nesterov else Trace
-    weight = number("decay", decay, "[0, 1]")
-    return leafwise(rule(weight), keep(trace=accumulator_dtype))
+    return leafwise(rule(decay), keep(trace=accumulator_dtype))
 
 
 class EmaState(NamedTuple):
@@ -100,7 +98,7 @@ class EmaSlots(NamedTuple):
 class Ema(Rule):
     """The exponential moving mean."""
 
-    decay: Numeric
+    decay: Decay
     Slots = EmaSlots
     State = EmaState
 
@@ -151,4 +149,4 @@ def ema(
         Array(2., dtype=float32)
     """
     rule = DebiasedEma if debias else Ema
-    return leafwise(rule(number("decay", decay, DECAY)), keep(ema=accumulator_dtype))
+    return leafwise(rule(decay), keep(ema=accumulator_dtype))

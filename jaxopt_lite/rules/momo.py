@@ -1,7 +1,7 @@
 """Step sizes from a model of the loss that momentum builds: MoMo."""
 
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +14,9 @@ from jaxopt_lite.core.numerics import (
     ratio,
     root,
 )
+from jaxopt_lite.core.ranges import WHOLE_TREE, Decay, FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import SharedRule
-from jaxopt_lite.core.types import Count, NonNegative, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import Count, NonNegative, Signed, Tensor
 
 
 class MomoState(NamedTuple):
@@ -72,10 +73,10 @@ class Step(NamedTuple):
 class Momo(SharedRule):
     """MoMo; `adapt_lower_bound` says whether the lower bound follows the loss."""
 
-    learning_rate: Numeric
-    b1: Numeric
-    lower_bound: Numeric
-    weight_decay: Numeric
+    learning_rate: Annotated[Magnitude, WHOLE_TREE]
+    b1: Annotated[Decay, WHOLE_TREE]
+    lower_bound: Annotated[FiniteNumber, WHOLE_TREE]
+    weight_decay: Annotated[Magnitude, WHOLE_TREE]
     adapt_lower_bound: bool
     Slots: ClassVar[type[Any]] = MomoSlots
     State: ClassVar[type[Any] | None] = MomoState
@@ -151,8 +152,8 @@ class Momo(SharedRule):
 class MomoAdam(Momo):
     """MoMo in the metric of Adam."""
 
-    b2: Numeric
-    eps: Numeric
+    b2: Decay
+    eps: Magnitude
     Slots = MomoAdamSlots
     State = MomoAdamState
 

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.matrices import MatrixAxes, matrix_axes
 from jaxopt_lite.core.numerics import bias_correction, moving_mean
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.storage import Storage, keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -16,7 +16,6 @@ from jaxopt_lite.core.types import (
     Count,
     DTypeLike,
     Hyperparameter,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -59,8 +58,8 @@ class ScaleByMuon(SharedRule):
 
     ns_coeffs: tuple[Any, ...]
     ns_steps: int
-    beta: Numeric
-    eps: Numeric
+    beta: Decay
+    eps: Magnitude
     nesterov: bool
     adaptive: bool
     preconditioning: str
@@ -178,8 +177,8 @@ def scale_by_muon(
     rule = ScaleByMuon(
         newton_schulz.coefficients(ns_coeffs),
         ns_steps,
-        number("beta", beta, DECAY),
-        number("eps", eps),
+        beta,
+        eps,
         nesterov,
         adaptive,
         preconditioning,
@@ -203,7 +202,7 @@ class ScaleToConsistentRms(Rule):
     """Orthogonal matrices whose elements are alike in size, whatever their shape."""
 
     axes: Any
-    consistent_rms: Numeric
+    consistent_rms: Magnitude
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return g * (max(self.axes.sizes(g.shape)) ** 0.5 * self.consistent_rms)
@@ -246,5 +245,4 @@ def scale_by_shape(
     axes: MatrixAxes = matrix_axes(weight_dimension_numbers)
     if consistent_rms is None:
         return leafwise(ScaleByShape(axes))
-    rms = number("consistent_rms", consistent_rms)
-    return leafwise(ScaleToConsistentRms(axes, rms))
+    return leafwise(ScaleToConsistentRms(axes, consistent_rms))

@@ -3,15 +3,16 @@
 from typing import Any
 
 from jaxopt_lite.core.numerics import root
+from jaxopt_lite.core.ranges import Magnitude
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Numeric, Tensor
+from jaxopt_lite.core.types import Tensor
 
 
 class AddAnnealedNoise(Rule):
     """Adds what it is given, scaled to a variance that falls with the steps."""
 
-    eta: Numeric
-    gamma: Numeric
+    eta: Magnitude
+    gamma: Magnitude
     reads_step = True
     trees = ("noise",)
 

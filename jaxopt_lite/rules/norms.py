@@ -1,15 +1,19 @@
 """Gradients measured against the norms of whole arrays."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import FINITE, number, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, abs_sq, ratio, root, squares_in_units
+from jaxopt_lite.core.ranges import (
+    WHOLE_TREE,
+    FiniteNumber,
+    Magnitude,
+)
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
+from jaxopt_lite.core.types import Hyperparameter, Tensor
 
 
 def sum_of_squares(x: Tensor) -> Tensor:
@@ -30,9 +34,9 @@ def rms(x: Tensor) -> Tensor:
 class ScaleByTrustRatio(Rule):
     """The ratio of norms."""
 
-    min_norm: Numeric
-    trust_coefficient: Numeric
-    eps: Numeric
+    min_norm: Magnitude
+    trust_coefficient: Magnitude
+    eps: Magnitude
     reads_params = True
 
     def emit(self, g: Tensor, slots: Any, p: Tensor, step: Any) -> Tensor:
@@ -79,9 +83,9 @@ def scale_by_trust_ratio(
     """
     return leafwise(
         ScaleByTrustRatio(
-            number("min_norm", min_norm),
-            number("trust_coefficient", trust_coefficient),
-            number("eps", eps),
+            min_norm,
+            trust_coefficient,
+            eps,
         )
     )
 
@@ -89,7 +93,7 @@ def scale_by_trust_ratio(
 class ScaleByParamBlockNorm(Rule):
     """The norm of the parameter."""
 
-    min_scale: Numeric
+    min_scale: Magnitude
     reads_params = True
 
     def emit(self, g: Tensor, slots: Any, p: Tensor, step: Any) -> Tensor:
@@ -121,13 +125,13 @@ def scale_by_param_block_norm(
         >>> tx.update(jnp.ones(2), tx.init(p), p)[0]
         Array([5., 5.], dtype=float32)
     """
-    return leafwise(ScaleByParamBlockNorm(number("min_scale", min_scale)))
+    return leafwise(ScaleByParamBlockNorm(min_scale))
 
 
 class ScaleByParamBlockRms(Rule):
     """The root mean square of the parameter."""
 
-    min_scale: Numeric
+    min_scale: Magnitude
     reads_params = True
 
     def emit(self, g: Tensor, slots: Any, p: Tensor, step: Any) -> Tensor:
@@ -161,7 +165,7 @@ def scale_by_param_block_rms(
         >>> tx.update(jnp.ones(2), tx.init(p), p)[0]
         Array([5., 5.], dtype=float32)
     """
-    return leafwise(ScaleByParamBlockRms(number("min_scale", min_scale)))
+    return leafwise(ScaleByParamBlockRms(min_scale))
 
 
 class Centralize(Rule):
@@ -202,8 +206,8 @@ def centralize() -> GradientTransformation:
 class NormalizeByUpdateNorm(SharedRule):
     """All leaves divided by their common norm."""
 
-    scale_factor: Numeric
-    eps: Numeric
+    scale_factor: Annotated[FiniteNumber, WHOLE_TREE]
+    eps: Annotated[Magnitude, WHOLE_TREE]
 
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
         return squares_in_units(g, unit)
@@ -249,7 +253,7 @@ def normalize_by_update_norm(
     """
     return leafwise(
         NormalizeByUpdateNorm(
-            whole_tree_number("scale_factor", scale_factor, FINITE),
-            whole_tree_number("eps", eps),
+            scale_factor,
+            eps,
         )
     )

@@ -4,9 +4,9 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import moving_mean, plus, ratio, real, root
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation
@@ -15,7 +15,6 @@ from jaxopt_lite.core.types import (
     DTypeLike,
     Exact,
     Hyperparameter,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -40,11 +39,11 @@ class NovogradMoments(NamedTuple):
 class ScaleByNovograd(Rule):
     """NovoGrad."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
-    eps_root: Numeric
-    weight_decay: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
+    eps_root: Magnitude
+    weight_decay: Magnitude
     Slots = NovogradMoments
     State = ScaleByNovogradState
     reads_params = True
@@ -110,11 +109,11 @@ def scale_by_novograd(
     """
     return leafwise(
         ScaleByNovograd(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
-            number("weight_decay", weight_decay),
+            b1,
+            b2,
+            eps,
+            eps_root,
+            weight_decay,
         ),
         keep(mu=mu_dtype),
     )

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import FINITE, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import FiniteNumber
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Hyperparameter, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import Hyperparameter, Signed, Tensor
 
 
 class ScaleByOptimisticGradientState(NamedTuple):
@@ -41,8 +41,8 @@ class Begun(NamedTuple):
 class ScaleByOptimisticGradient(SharedRule):
     """The optimistic gradient, which needs the gradient before."""
 
-    alpha: Numeric
-    beta: Numeric
+    alpha: FiniteNumber
+    beta: FiniteNumber
     Slots = PreviousGradient
     State = ScaleByOptimisticGradientState
 
@@ -90,8 +90,4 @@ def scale_by_optimistic_gradient(
         >>> u, tx.update(jnp.array(4.0), state)[0]
         (Array(3., dtype=float32), Array(5., dtype=float32))
     """
-    return leafwise(
-        ScaleByOptimisticGradient(
-            number("alpha", alpha, FINITE), number("beta", beta, FINITE)
-        )
-    )
+    return leafwise(ScaleByOptimisticGradient(alpha, beta))

@@ -1,18 +1,17 @@
 """A factor that falls when the loss no longer does."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude, Within
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.types import (
     Count,
     Hyperparameter,
-    Numeric,
     Tensor,
 )
 
@@ -43,13 +42,13 @@ class ScheduledPlateauState(NamedTuple):
 class ScaleOnPlateau(SharedRule):
     """A factor that follows the mean loss."""
 
-    factor: Numeric
-    patience: Numeric
-    rtol: Numeric
-    atol: Numeric
-    cooldown: Numeric
-    accumulation_size: Numeric
-    min_scale: Numeric
+    factor: Annotated[Any, Within("(0, 1)"), WHOLE_TREE]
+    patience: Annotated[Any, Within("[1, inf)"), WHOLE_TREE]
+    rtol: Annotated[Any, Within("[0, 1]"), WHOLE_TREE]
+    atol: Annotated[Magnitude, WHOLE_TREE]
+    cooldown: Annotated[Magnitude, WHOLE_TREE]
+    accumulation_size: Annotated[Any, Within("[1, inf)"), WHOLE_TREE]
+    min_scale: Annotated[Any, Within("[0, 1]"), WHOLE_TREE]
     State = ReduceLROnPlateauState
     Counted = ScheduledPlateauState
     counter = "step"
@@ -152,13 +151,13 @@ def reduce_on_plateau(
         [0.5]
     """
     rule = ScaleOnPlateau(
-        whole_tree_number("factor", factor, "(0, 1)"),
-        whole_tree_number("patience", patience, "[1, inf)"),
-        whole_tree_number("rtol", rtol, "[0, 1]"),
-        whole_tree_number("atol", atol),
-        whole_tree_number("cooldown", cooldown),
-        whole_tree_number("accumulation_size", accumulation_size, "[1, inf)"),
-        whole_tree_number("min_scale", min_scale, "[0, 1]"),
+        factor,
+        patience,
+        rtol,
+        atol,
+        cooldown,
+        accumulation_size,
+        min_scale,
     )
     if all(isinstance(x, float) and x == 0 for x in (rule.rtol, rule.atol)):
         raise ValueError(

@@ -1,12 +1,17 @@
 """The step size of Polyak: how far the loss is above its minimum."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import FINITE, whole_tree_number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.ranges import (
+    WHOLE_TREE,
+    Bound,
+    FiniteNumber,
+    Magnitude,
+)
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
@@ -17,9 +22,9 @@ VARIANTS = ("sps", "sps+")
 class ScaleByPolyak(SharedRule):
     """Polyak's step size; `is_clipped` says whether it may not be negative."""
 
-    f_min: Numeric
-    max_learning_rate: Numeric
-    eps: Numeric
+    f_min: Annotated[FiniteNumber, WHOLE_TREE]
+    max_learning_rate: Annotated[Bound, WHOLE_TREE]
+    eps: Annotated[Magnitude, WHOLE_TREE]
     is_clipped: bool
 
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
@@ -41,7 +46,7 @@ class ScaleByPolyak(SharedRule):
 class PolyakStep(ScaleByPolyak):
     """A step downhill of Polyak's size, scaled."""
 
-    scaling: Numeric
+    scaling: Magnitude
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
         return g * (-self.scaling * shared)
@@ -101,8 +106,8 @@ def polyak_numbers(
             f"variant is {variant!r}; expected one of {', '.join(map(repr, VARIANTS))}."
         )
     return (
-        whole_tree_number("f_min", f_min, FINITE),
-        whole_tree_number("max_learning_rate", max_learning_rate, "[0, inf]"),
-        whole_tree_number("eps", eps),
+        f_min,
+        max_learning_rate,
+        eps,
         variant == "sps+",
     )

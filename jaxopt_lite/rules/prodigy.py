@@ -1,6 +1,6 @@
 """Adam whose step size is estimated from how far it has come: Prodigy."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,7 @@ from jaxopt_lite.core.numerics import (
     real,
     root,
 )
+from jaxopt_lite.core.ranges import WHOLE_TREE, Decay, Magnitude, Within
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.types import (
     Count,
@@ -68,14 +69,14 @@ class Prodigy(SharedRule):
     The weights of past gradients fall with the root of `b2` if `b3` is None.
     """
 
-    learning_rate: Numeric
-    b1: Numeric
-    b2: Numeric
-    b3: Numeric | None
-    eps: Numeric
-    estim_lr0: Numeric
-    estim_lr_coef: Numeric
-    weight_decay: Numeric
+    learning_rate: Annotated[Magnitude, WHOLE_TREE]
+    b1: Annotated[Decay, WHOLE_TREE]
+    b2: Annotated[Decay, WHOLE_TREE]
+    b3: Annotated[Decay, WHOLE_TREE] | None
+    eps: Magnitude
+    estim_lr0: Annotated[Any, Within("(0, inf)"), WHOLE_TREE]
+    estim_lr_coef: Annotated[Magnitude, WHOLE_TREE]
+    weight_decay: Magnitude
     decays: Any
     safeguard_warmup: bool
     Slots = ProdigySlots

@@ -4,8 +4,9 @@ from typing import Any
 
 import jax.numpy as jnp
 
+from jaxopt_lite.core.ranges import FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Numeric, Tensor
+from jaxopt_lite.core.types import Tensor
 from jaxopt_lite.rules.momentum import Trace, TraceState
 from jaxopt_lite.rules.rms import ScaleByRss, over_root
 
@@ -13,7 +14,7 @@ from jaxopt_lite.rules.rms import ScaleByRss, over_root
 class DampenedTrace(Trace):
     """Momentum that takes every gradient but the first with less weight."""
 
-    dampening: Numeric
+    dampening: FiniteNumber
     reads_step = True
 
     def advance(self, g: Tensor, slots: Any, p: Any, step: Any) -> TraceState:
@@ -32,7 +33,7 @@ class DivideByRss(ScaleByRss):
 class InverseTimeDecay(Rule):
     """Steps that shrink with one over their number."""
 
-    rate: Numeric
+    rate: Magnitude
     reads_step = True
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:

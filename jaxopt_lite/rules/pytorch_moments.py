@@ -11,8 +11,9 @@ from jaxopt_lite.core.numerics import (
     real,
     root,
 )
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Count, Exact, NonNegative, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import Count, Exact, NonNegative, Signed, Tensor
 from jaxopt_lite.rules.adam import Moments, ScaleByAdam, ScaleByAdamState
 from jaxopt_lite.rules.maximum import ScaleByAmsgrad
 
@@ -45,10 +46,10 @@ class NadamState(NamedTuple):
 class Nadam(Rule):
     """Nesterov's momentum in Adam, with a weight that rises from step to step."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
-    momentum_decay: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
+    momentum_decay: Magnitude
     Slots = MomentsAndProduct
     State = NadamState
     reads_step = True
@@ -80,9 +81,9 @@ class Nadam(Rule):
 class Radam(Rule):
     """Adam that trusts its second moment only after some steps."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
     Slots = Moments
     State = ScaleByAdamState
     reads_step = True

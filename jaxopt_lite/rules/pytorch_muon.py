@@ -6,15 +6,16 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.numerics import moving_mean, root
+from jaxopt_lite.core.ranges import Decay
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Numeric, Tensor
+from jaxopt_lite.core.types import Tensor
 from jaxopt_lite.rules.momentum import TraceState
 
 
 class Muon(Rule):
     """The momentum of a matrix, its singular values drawn to one."""
 
-    momentum: Numeric
+    momentum: Decay
     nesterov: bool
     ns_coefficients: tuple[float, float, float]
     eps: float

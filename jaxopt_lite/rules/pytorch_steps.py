@@ -1,12 +1,13 @@
 """Rules that PyTorch has with step sizes of their own: ASGD, Adafactor."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax.numpy as jnp
 
 from jaxopt_lite.core.numerics import abs_sq, real, root
+from jaxopt_lite.core.ranges import Magnitude, Within
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Count, Exact, Numeric, Tensor
+from jaxopt_lite.core.types import Count, Exact, Tensor
 
 
 class AsgdSlots(NamedTuple):
@@ -27,10 +28,10 @@ class AsgdState(NamedTuple):
 class Asgd(Rule):
     """Gradient descent with a falling rate, and an average from step `t0` on."""
 
-    lr: Numeric
-    lambd: Numeric
-    alpha: Numeric
-    t0: Numeric
+    lr: Magnitude
+    lambd: Magnitude
+    alpha: Magnitude
+    t0: Magnitude
     Slots = AsgdSlots
     State = AsgdState
     reads_step = True
@@ -72,12 +73,12 @@ class AdafactorState(NamedTuple):
 class Adafactor(Rule):
     """Adafactor, factored in the last two axes of every parameter that has them."""
 
-    lr: Numeric
-    beta2_decay: Numeric
-    eps1: Numeric | None
-    eps2: Numeric
-    d: Numeric
-    weight_decay: Numeric
+    lr: Magnitude
+    beta2_decay: Annotated[Any, Within("(-inf, 0]")]
+    eps1: Magnitude | None
+    eps2: Magnitude
+    d: Annotated[Any, Within("(0, inf)")]
+    weight_decay: Magnitude
     Slots = AdafactorSlots
     State = AdafactorState
     reads_step = True

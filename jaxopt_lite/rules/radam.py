@@ -6,8 +6,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import Magnitude
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
 from jaxopt_lite.rules.adam import NesterovAdam, ScaleByAdam
@@ -16,7 +16,7 @@ from jaxopt_lite.rules.adam import NesterovAdam, ScaleByAdam
 class ScaleByRadam(ScaleByAdam):
     """RAdam."""
 
-    threshold: Numeric
+    threshold: Magnitude
 
     def denominator(self, nu: Tensor, step: Any) -> Tensor:
         """Adam's over the rectification; 1 while there is none."""
@@ -114,10 +114,10 @@ def scale_by_radam(
     rule = NesterovRadam if nesterov else ScaleByRadam
     return leafwise(
         rule(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
-            number("threshold", threshold),
+            b1,
+            b2,
+            eps,
+            eps_root,
+            threshold,
         )
     )

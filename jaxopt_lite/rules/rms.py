@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import lax
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
@@ -15,6 +14,7 @@ from jaxopt_lite.core.numerics import (
     real,
     root,
 )
+from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
@@ -36,8 +36,8 @@ class ScaleByRssState(NamedTuple):
 class ScaleByRss(Rule):
     """AdaGrad."""
 
-    initial_accumulator_value: Numeric
-    eps: Numeric
+    initial_accumulator_value: Magnitude
+    eps: Magnitude
     Slots = ScaleByRssState
 
     def init(self, p: Tensor) -> ScaleByRssState:
@@ -81,8 +81,7 @@ def scale_by_rss(
         >>> tx.update(jnp.array(2.0), tx.init(jnp.array(0.0)))[0]
         Array(1., dtype=float32)
     """
-    start = number("initial_accumulator_value", initial_accumulator_value)
-    return leafwise(ScaleByRss(start, number("eps", eps)))
+    return leafwise(ScaleByRss(initial_accumulator_value, eps))
 
 
 class ScaleByRmsState(NamedTuple):
@@ -101,9 +100,9 @@ class ScaleByRmsWithCountState(NamedTuple):
 class ScaleByRms(Rule):
     """RMSProp; `eps_in_sqrt` chooses the denominator."""
 
-    decay: Numeric
-    eps: Numeric
-    initial_scale: Numeric
+    decay: Decay
+    eps: Magnitude
+    initial_scale: Magnitude
     eps_in_sqrt: bool
     Slots = ScaleByRmsState
     Counted = ScaleByRmsWithCountState
@@ -168,9 +167,9 @@ def scale_by_rms(
     rule = DebiasedScaleByRms if bias_correction else ScaleByRms
     return leafwise(
         rule(
-            number("decay", decay, DECAY),
-            number("eps", eps),
-            number("initial_scale", initial_scale),
+            decay,
+            eps,
+            initial_scale,
             eps_in_sqrt,
         )
     )
@@ -194,9 +193,9 @@ class ScaleByRStdDevWithCountState(NamedTuple):
 class ScaleByStddev(Rule):
     """Centered RMSProp; `eps_in_sqrt` chooses the denominator."""
 
-    decay: Numeric
-    eps: Numeric
-    initial_scale: Numeric
+    decay: Decay
+    eps: Magnitude
+    initial_scale: Magnitude
     eps_in_sqrt: bool
     Slots = ScaleByRStdDevState
     Counted = ScaleByRStdDevWithCountState
@@ -269,9 +268,9 @@ def scale_by_stddev(
     rule = DebiasedScaleByStddev if bias_correction else ScaleByStddev
     return leafwise(
         rule(
-            number("decay", decay, DECAY),
-            number("eps", eps),
-            number("initial_scale", initial_scale),
+            decay,
+            eps,
+            initial_scale,
             eps_in_sqrt,
         )
     )

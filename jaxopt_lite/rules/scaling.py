@@ -2,15 +2,17 @@
 
 from typing import Any, NamedTuple
 
-from jaxopt_lite.core.hyperparameters import FINITE, NON_NEGATIVE, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import plus
+from jaxopt_lite.core.ranges import (
+    FiniteNumber,
+    Magnitude,
+)
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     Count,
     Hyperparameter,
-    Numeric,
     ScheduleFn,
     Tensor,
 )
@@ -19,7 +21,7 @@ from jaxopt_lite.core.types import (
 class Scale(Rule):
     """A multiple of the gradient."""
 
-    step_size: Numeric
+    step_size: FiniteNumber
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return self.step_size * g
@@ -46,7 +48,7 @@ def scale(step_size: Hyperparameter) -> GradientTransformation:
         >>> tx.update(jnp.array(2.0), tx.init(jnp.array(0.0)))[0]
         Array(-0.2, dtype=float32)
     """
-    return leafwise(Scale(number("step_size", step_size, FINITE)))
+    return leafwise(Scale(step_size))
 
 
 def scale_by_schedule(step_size_fn: ScheduleFn) -> GradientTransformation:
@@ -76,13 +78,13 @@ def scale_by_schedule(step_size_fn: ScheduleFn) -> GradientTransformation:
             f"step_size_fn is {step_size_fn!r}, a {type(step_size_fn).__name__}; "
             f"expected a schedule or a function of the count. Use `scale` for a number."
         )
-    return leafwise(Scale(number("step_size_fn", step_size_fn, FINITE)))
+    return leafwise(Scale(step_size_fn))
 
 
 class ScaleByLearningRate(Rule):
     """A step against the gradient."""
 
-    learning_rate: Numeric
+    learning_rate: Magnitude
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return -self.learning_rate * g
@@ -125,7 +127,7 @@ def scale_by_learning_rate(
     if learning_rate is None:
         return identity()
     rule = ScaleByLearningRate if flip_sign else ScaleByLearningRateUpward
-    return leafwise(rule(number("learning_rate", learning_rate, NON_NEGATIVE)))
+    return leafwise(rule(learning_rate))
 
 
 class WeightDecaySchedule(NamedTuple):
@@ -137,7 +139,7 @@ class WeightDecaySchedule(NamedTuple):
 class AddDecayedWeights(Rule):
     """The gradient and a multiple of the parameter."""
 
-    weight_decay: Numeric
+    weight_decay: Magnitude
     Counted = WeightDecaySchedule
     reads_params = True
 

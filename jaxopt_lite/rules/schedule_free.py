@@ -1,12 +1,13 @@
 """Averaging in place of a schedule: the arithmetic of the three sequences."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lite.core.ranges import FIXED, WHOLE_TREE, Magnitude, Within
 from jaxopt_lite.core.rule import SharedRule
-from jaxopt_lite.core.types import Count, Exact, Numeric, Tensor
+from jaxopt_lite.core.types import Count, Exact, Tensor
 
 
 class Sequence(NamedTuple):
@@ -45,9 +46,9 @@ class Weights(NamedTuple):
 class AverageIterates(SharedRule):
     """Moves `z` by the update, and `p` to between `z` and the average of all `z`."""
 
-    learning_rate: Numeric
-    b1: Numeric
-    weight_lr_power: Numeric
+    learning_rate: Annotated[Magnitude, WHOLE_TREE]
+    b1: Annotated[Any, Within("(0, 1]"), FIXED]
+    weight_lr_power: Annotated[Magnitude, WHOLE_TREE]
     Slots = Sequence
     State = AverageState
     reads_params = True

@@ -1,17 +1,16 @@
 """Steps that follow the sign of the gradient alone: signSGD and Rprop."""
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import BOUND, number
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.ranges import Bound, Magnitude, Within
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Hyperparameter,
     NonNegative,
-    Numeric,
     Signed,
     Tensor,
 )
@@ -57,11 +56,11 @@ class ScaleByRpropState(NamedTuple):
 class ScaleByRprop(Rule):
     """Rprop, which takes no step where the gradient has changed its sign."""
 
-    learning_rate: Numeric
-    eta_minus: Numeric
-    eta_plus: Numeric
-    min_step_size: Numeric
-    max_step_size: Numeric
+    learning_rate: Magnitude
+    eta_minus: Annotated[Any, Within("(0, 1)")]
+    eta_plus: Annotated[Any, Within("[1, inf)")]
+    min_step_size: Magnitude
+    max_step_size: Bound
     Slots = ScaleByRpropState
 
     def init(self, p: Tensor) -> ScaleByRpropState:
@@ -131,10 +130,10 @@ def scale_by_rprop(
     """
     return leafwise(
         ScaleByRprop(
-            number("learning_rate", learning_rate),
-            number("eta_minus", eta_minus, "(0, 1)"),
-            number("eta_plus", eta_plus, "[1, inf)"),
-            number("min_step_size", min_step_size),
-            number("max_step_size", max_step_size, BOUND),
+            learning_rate,
+            eta_minus,
+            eta_plus,
+            min_step_size,
+            max_step_size,
         )
     )

@@ -1,16 +1,16 @@
 """Second moments kept as one vector for each axis: SM3."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, inverse_root, moving_mean, real
+from jaxopt_lite.core.ranges import Decay, Magnitude, Within
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Hyperparameter, Numeric, PerAxis, Signed, Tensor
+from jaxopt_lite.core.types import Hyperparameter, PerAxis, Signed, Tensor
 
 
 class ScaleBySM3State(NamedTuple):
@@ -23,9 +23,9 @@ class ScaleBySM3State(NamedTuple):
 class ScaleBySM3(Rule):
     """SM3, the second of the paper's two forms."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
+    b1: Decay
+    b2: Annotated[Any, Within("[0, 1]")]
+    eps: Magnitude
     Slots = ScaleBySM3State
 
     def init(self, p: Tensor) -> ScaleBySM3State:
@@ -92,8 +92,4 @@ def scale_by_sm3(
         >>> state.mu
         [Array([ 9., 16.], dtype=float32), Array([ 9., 16.], dtype=float32)]
     """
-    return leafwise(
-        ScaleBySM3(
-            number("b1", b1, DECAY), number("b2", b2, "[0, 1]"), number("eps", eps)
-        )
-    )
+    return leafwise(ScaleBySM3(b1, b2, eps))

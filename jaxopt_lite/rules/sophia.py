@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 
 from jaxopt_lite.core.numerics import bias_correction, moving_mean
+from jaxopt_lite.core.ranges import Bound, Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
-from jaxopt_lite.core.types import Count, Numeric, Signed, Tensor
+from jaxopt_lite.core.types import Count, Signed, Tensor
 
 
 class CurvatureState(NamedTuple):
@@ -27,11 +28,11 @@ class Curvature(NamedTuple):
 class ScaleBySophia(Rule):
     """Sophia; the step is taken with the curvature that was known before it."""
 
-    b1: Numeric
-    b2: Numeric
-    eps: Numeric
-    gamma: Numeric
-    clip_threshold: Numeric
+    b1: Decay
+    b2: Decay
+    eps: Magnitude
+    gamma: Magnitude
+    clip_threshold: Bound
     Slots = Curvature
     State = CurvatureState
     reads_step = True

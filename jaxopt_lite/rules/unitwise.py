@@ -5,9 +5,9 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.hyperparameters import BOUND, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, root
+from jaxopt_lite.core.ranges import Bound, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
@@ -17,7 +17,7 @@ from jaxopt_lite.rules.norms import rms
 class ClipByBlockRms(Rule):
     """Each array scaled down where its root mean square is too large."""
 
-    threshold: Numeric
+    threshold: Bound
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         found = rms(g)
@@ -51,14 +51,14 @@ def clip_by_block_rms(threshold: Hyperparameter) -> GradientTransformation:
         >>> tx.update(jnp.array([1.0, 7.0]), tx.init(jnp.zeros(2)))[0]
         Array([0.2, 1.4], dtype=float32)
     """
-    return leafwise(ClipByBlockRms(number("threshold", threshold, BOUND)))
+    return leafwise(ClipByBlockRms(threshold))
 
 
 class AdaptiveGradClip(Rule):
     """The units of an array, each bounded by that of the parameter."""
 
-    clipping: Numeric
-    eps: Numeric
+    clipping: Bound
+    eps: Magnitude
     axis: int | tuple[int, ...] | None
     reads_params = True
 
@@ -103,9 +103,7 @@ def adaptive_grad_clip(
         Array([[0.6, 0.3],
                [0.8, 0.4]], dtype=float32)
     """
-    return leafwise(
-        AdaptiveGradClip(number("clipping", clipping, BOUND), number("eps", eps), axis)
-    )
+    return leafwise(AdaptiveGradClip(clipping, eps, axis))
 
 
 # The axes that lead into one unit, by how many axes there are: linear layers, linear

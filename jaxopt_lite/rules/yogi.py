@@ -4,11 +4,11 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from jaxopt_lite.core.hyperparameters import DECAY, number
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import abs_sq, moving_mean
+from jaxopt_lite.core.ranges import Magnitude
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
+from jaxopt_lite.core.types import Hyperparameter, Tensor
 from jaxopt_lite.rules.adam import Moments, ScaleByAdam
 from jaxopt_lite.rules.rms import filled
 
@@ -16,7 +16,7 @@ from jaxopt_lite.rules.rms import filled
 class ScaleByYogi(ScaleByAdam):
     """Yogi."""
 
-    initial_accumulator_value: Numeric
+    initial_accumulator_value: Magnitude
 
     def init(self, p: Tensor) -> Moments:
         start = self.initial_accumulator_value
@@ -70,10 +70,10 @@ def scale_by_yogi(
     """
     return leafwise(
         ScaleByYogi(
-            number("b1", b1, DECAY),
-            number("b2", b2, DECAY),
-            number("eps", eps),
-            number("eps_root", eps_root),
-            number("initial_accumulator_value", initial_accumulator_value),
+            b1,
+            b2,
+            eps,
+            eps_root,
+            initial_accumulator_value,
         )
     )

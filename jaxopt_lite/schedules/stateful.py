@@ -14,7 +14,8 @@ class StatefulSchedule:
     """A number that depends on what it has seen, for `inject_hyperparams`.
 
     `init()` gives its state, `update(state, **extra)` the next one, and calling it with
-    a state the number in force; both get the extra arguments of the transformation.
+    a state the number in force. In a step both get the extra arguments of the
+    transformation; the first number, and the one that is shown, is asked for without.
     Any object with these three methods will do.
 
     Example:

@@ -1,7 +1,7 @@
 """Numbers in the state: which, in what dtype, and what changing them does."""
 
 import inspect
-from typing import Any
+from typing import Any, NewType
 
 import jax
 import jax.numpy as jnp
@@ -279,6 +279,17 @@ def test_a_rate_is_changed_in_an_nnx_optimizer():
     assert len(traces) == 1
 
 
+def test_the_numbers_of_an_nnx_optimizer_stay_variables():
+    model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(
+        model, jl.inject_hyperparams(jl.adamw)(0.5), wrt=nnx.Param
+    )
+    before = jax.tree.structure(nnx.state(optimizer))
+    optimizer.opt_state = jl.set_hyperparams(optimizer.opt_state, learning_rate=0.25)
+    assert jax.tree.structure(nnx.state(optimizer)) == before
+    assert float(optimizer.opt_state.hyperparams["learning_rate"][...]) == 0.25
+
+
 def test_a_rate_is_changed_in_a_train_state():
     tx = jl.inject_hyperparams(jl.adamw)(0.5)
     state = TrainState.create(apply_fn=None, params=PARAMS, tx=tx)
@@ -330,6 +341,26 @@ def bad(*args: Any, **kwargs: Any) -> Any:
             TypeError,
             "the dtype of hyperparam_dtype is",
         ),
+        (
+            lambda: jl.inject_hyperparams(jl.sgd, hyperparam_dtype="complex64"),
+            TypeError,
+            "hyperparam_dtype is complex64; expected a floating-point one",
+        ),
+        (
+            lambda: jl.inject_hyperparams(jl.sgd, static_args=3),
+            TypeError,
+            "static_args is 3; expected the names of arguments",
+        ),
+        (
+            lambda: jl.inject_hyperparams(jl.adamw)(0.1, b1=1.0),
+            ValueError,
+            r"b1 is 1; expected a number in \[0, 1\)",
+        ),
+        (
+            lambda: jl.inject_hyperparams(jl.adamw)(0.1, b2=1 - 1e-9),
+            ValueError,
+            r"b2 is 1; expected a number in \[0, 1\)",
+        ),
     ],
 )
 def test_what_is_wrong_is_said(call, error, text):
@@ -355,6 +386,45 @@ def test_a_name_that_is_not_there_is_refused_when_it_is_assigned():
 def test_a_call_that_the_factory_does_not_take_is_explained(arguments, text):
     with pytest.raises(TypeError) as error:
         jl.inject_hyperparams(jl.scale)(*arguments.get("args", ()))
-    assert str(error.value).startswith(
-        f"inject_hyperparams: scale cannot be called: {text}. Expected scale(step_size:"
+    assert str(error.value) == (
+        f"inject_hyperparams: scale cannot be called: {text}. Expected "
+        "scale(step_size)."
     )
+
+
+@pytest.mark.parametrize("value", ["0.1", True, None, 1j])
+def test_what_is_no_number_is_refused_when_it_is_assigned(value):
+    tx = jl.inject_hyperparams(jl.sgd)(0.1)
+    state = tx.init(PARAMS)
+    state.hyperparams["learning_rate"] = value
+    with pytest.raises(TypeError, match=r"learning_rate is .*; expected a number\."):
+        one_step(tx, state)
+
+
+def test_what_a_schedule_gives_stops_no_training():
+    tx = jl.inject_hyperparams(jl.sgd)(lambda count: 0.5 - count)
+    state = tx.init(PARAMS)
+    for rate in (0.5, -0.5):
+        u, state = one_step(tx, state)
+        assert_close(u, jax.tree.map(lambda g, rate=rate: -rate * g, G))
+
+
+def test_another_library_keeps_the_dtypes_of_its_state():
+    params = jax.tree.map(lambda p: p.astype("bfloat16"), PARAMS)
+    tx = jl.inject_hyperparams(optax.adamw)(0.1)
+    state = tx.init(params)
+    after, _ = jax.lax.scan(
+        lambda s, _: (tx.update(params, s, params)[1], None), state, length=2
+    )
+    assert avals(after) == avals(state)
+
+
+Rate = NewType("Rate", float)
+
+
+def test_annotations_are_seen_through():
+    def factory(a: Rate, b: "Missing", c: "float", d: Any, e: jax.Array):  # noqa: F821
+        return jl.scale(a * c * d * e)
+
+    tx = jl.inject_hyperparams(factory)(1, 2, 3, 0.5, 4)
+    assert list(tx.init(PARAMS).hyperparams) == ["a", "c", "d", "e"]

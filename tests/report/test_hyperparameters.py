@@ -89,6 +89,56 @@ def test_every_combination_shows_its_numbers_and_takes_others(name):
         assert jl.get_hyperparams(changed, changed.init(PARAMS)).get(place, x) == x
 
 
+@pytest.mark.parametrize("name", [*CASES, *COMBINED])
+def test_what_is_no_number_stands_nowhere(name):
+    tx = CASES[name].ours() if name in CASES else COMBINED[name].make(jl)
+    for node in nodes(tx):
+        for place in node.hyperparams():
+            with pytest.raises(TypeError, match="is 'text', a str"):
+                node.with_hyperparams({place: "text"})
+
+
+@pytest.mark.parametrize(
+    ("tx", "numbers"),
+    [
+        (jl.adamw(0.1), {"b1": 1.0}),
+        (jl.adamw(0.1), {"learning_rate": -0.1}),
+        (jl.adamw(0.1), {"b2": jnp.float32(1.0)}),
+        (jl.sgd(0.1, momentum=0.9), {"decay": -5.0}),
+        (jl.rprop(0.1), {"eta_minus": 2.0}),
+        (jl.clip(1.0), {"max_delta": -1.0}),
+        (jl.differentially_private_aggregate(1.0, 0.1, 0), {"noise_multiplier": -1}),
+        (jl.differentially_private_aggregate(1.0, 0.1, 0), {"l2_norm_clip": -1}),
+        (jl.inject_hyperparams(jl.adamw)(0.1), {"b1": 1.0}),
+    ],
+)
+def test_an_optimizer_takes_no_number_that_its_factory_refuses(tx, numbers):
+    with pytest.raises(ValueError, match=r"^set_hyperparams: .* is .*; expected a num"):
+        jl.set_hyperparams(tx, numbers)
+
+
+@pytest.mark.parametrize(
+    ("tx", "numbers", "text"),
+    [
+        (
+            jl.clip_by_global_norm(1.0),
+            {"max_norm": jl.by_path({"*": 1.0})},
+            "max_norm is one number for the whole tree",
+        ),
+        (
+            jl.lookahead(jl.sgd(0.1), 2, 0.5),
+            {"slow_step_size": falling},
+            "slow_step_size is .*; expected a number or an array that stays",
+        ),
+    ],
+)
+def test_an_optimizer_takes_no_kind_of_number_that_its_factory_refuses(
+    tx, numbers, text
+):
+    with pytest.raises(TypeError, match=text):
+        jl.set_hyperparams(tx, numbers)
+
+
 def nodes(tx):
     """A transformation and all that it is made of."""
     yield tx
@@ -314,12 +364,43 @@ INJECTED = jl.inject_hyperparams(jl.adamw)(falling, weight_decay=0.5)
         (
             lambda: jl.set_hyperparams(jl.adamw(0.1), {"0/b1": 1.5}),
             ValueError,
-            r"b1 is 1.5; expected a number in \[0, 1\]",
+            r"set_hyperparams: 0/b1 is 1.5; expected a number in \[0, 1\)",
         ),
         (
             lambda: jl.set_hyperparams(INJECTED.init(PARAMS), weight_decay=-1),
             ValueError,
             r"weight_decay is -1; expected a number in \[0, inf\)",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.adam(0.1).init(PARAMS), learning_rate=0.1),
+            KeyError,
+            "'learning_rate' stands nowhere: there are no numbers that may be changed",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.adamw(0.1), b4=0.1, colour=3),
+            KeyError,
+            "'b4' stands nowhere; the nearest name is '0/b.'; 'colour' stands nowhere "
+            "among 0/b1, 0/b2, 0/eps, 0/eps_root, 1/weight_decay, 2/learning_rate",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.adamw(0.1), {"b1": 0.1, "0/b1": 0.2}),
+            KeyError,
+            "'b1' and '0/b1' are the same number",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.adamw(0.1), {"b1": 0.1}, b1=0.2),
+            TypeError,
+            "b1 stands in the dict and among the keywords",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.adamw(0.1), 0.1),
+            TypeError,
+            "the hyperparameters are 0.1, a float; expected a dict",
+        ),
+        (
+            lambda: jl.set_hyperparams(INJECTED.init(PARAMS), weight_decay=1e300),
+            ValueError,
+            r"set_hyperparams: weight_decay in float32 is inf; expected a number in",
         ),
         (
             lambda: jl.get_hyperparams(3, ()),
@@ -365,3 +446,64 @@ def test_numbers_of_a_batch_of_states_with_a_schedule_are_arrays():
 def test_the_state_of_another_optimizer_is_refused(state):
     with pytest.raises(TypeError, match="get_hyperparams: the state is a"):
         jl.get_hyperparams(jl.inject_hyperparams(jl.adamw)(0.1), state)
+
+
+def test_a_number_injected_into_what_is_injected_has_a_name_of_its_own():
+    inner = jl.inject_hyperparams(jl.sgd)
+    tx = jl.inject_hyperparams(lambda momentum: inner(0.5, momentum))(0.25)
+    state = tx.init(PARAMS)
+    changed = jl.set_hyperparams(state, {"inner_state/learning_rate": 0.125})
+    assert jl.get_hyperparams(tx, changed) == {
+        "momentum": 0.25,
+        "inner_state/learning_rate": 0.125,
+        "inner_state/momentum": 0.25,
+    }
+
+
+def test_numbers_injected_within_another_library_are_shown_and_set():
+    tx = optax.chain(optax.clip(1.0), optax.inject_hyperparams(optax.sgd)(0.5))
+    state = jl.set_hyperparams(tx.init(PARAMS), learning_rate=0.25)
+    assert jl.get_hyperparams(tx, state) == {"1/learning_rate": 0.25}
+
+
+def test_a_number_by_path_is_shown_and_set_where_others_are_injected():
+    decay = jl.by_path({"bias": 0.0, "*": falling})
+    tx = jl.inject_hyperparams(jl.adamw)(0.5, weight_decay=decay)
+    _, state = tx.update(G, tx.init(PARAMS), PARAMS)
+    found = jl.get_hyperparams(tx, state)
+    assert (found["weight_decay[bias]"], found["weight_decay[*]"]) == (0.0, 0.25)
+    plain = jl.set_hyperparams(tx, weight_decay=0.125)
+    assert plain.init(PARAMS).hyperparams["weight_decay"] == 0.125
+    again = jl.set_hyperparams(plain, weight_decay=decay)
+    assert jax.tree.structure(again) == jax.tree.structure(tx)
+
+
+def test_a_schedule_and_back_makes_an_equal_optimizer():
+    tx = jl.inject_hyperparams(jl.adamw)(0.5)
+    scheduled = jl.set_hyperparams(tx, learning_rate=falling)
+    assert scheduled.init(PARAMS).hyperparams["learning_rate"] == 0.5
+    assert jl.set_hyperparams(scheduled, learning_rate=0.5) == tx
+
+
+def test_a_schedule_with_a_state_goes_where_its_state_is_kept():
+    schedule = jl.WrappedSchedule(falling)
+    tx = jl.set_hyperparams(jl.inject_hyperparams(jl.sgd)(0.1), learning_rate=schedule)
+    assert jl.get_hyperparams(tx, after(tx, 1))["learning_rate"] == 0.25
+    with pytest.raises(TypeError, match="learning_rate is .*keeps a state of its own"):
+        jl.set_hyperparams(jl.sgd(0.1), learning_rate=schedule)
+
+
+def test_an_array_takes_the_dtype_of_the_one_before():
+    tx = jl.sgd(jnp.float32(0.5))
+    weak = jl.set_hyperparams(tx, learning_rate=jnp.asarray(0.25))
+    assert jax.tree.map(jnp.shape, weak) == jax.tree.map(jnp.shape, tx)
+    (x,) = jax.tree.leaves(weak)
+    assert (x.dtype, x.weak_type, float(x)) == (jnp.float32, False, 0.25)
+
+
+def test_whole_numbers_in_an_array_are_numbers():
+    tx = jl.sgd(jnp.array(2))
+    assert jl.get_hyperparams(tx, tx.init(PARAMS)) == {"1/learning_rate": 2.0}
+    for wrong in (jnp.array(True), jnp.array(1j)):
+        with pytest.raises(TypeError, match="learning_rate is Array"):
+            jl.sgd(wrong)
