@@ -92,16 +92,15 @@ class InjectHyperparams(GradientTransformation):
                 f"{', '.join(sorted(names)) or 'nothing'}. Change a number under the "
                 f"name of the argument."
             )
-        made = call(self.inner_factory, dict(self.static) | dict(hyperparams))
-        return as_transformation(made, "inject_hyperparams: what inner_factory made")
+        return _made(self.inner_factory, dict(self.static) | dict(hyperparams))
 
     def arguments(self) -> dict[str, Any]:
         """What the factory was called with, by name."""
         return dict((*self.numbers, *self.schedules, *self.static))
 
     def hyperparams(self) -> dict[str, Any]:
-        static = {name: x for name, x in self.static if is_numeric(x)}
-        return dict((*self.numbers, *self.schedules)) | static
+        static = tuple((name, x) for name, x in self.static if is_numeric(x))
+        return dict((*self.numbers, *self.schedules, *static))
 
     def with_hyperparams(self, hyperparams: Mapping[str, Any]) -> Self:
         given = self.arguments() | dict(hyperparams)
@@ -111,15 +110,12 @@ class InjectHyperparams(GradientTransformation):
         checks.named_tuple("get_hyperparams", state, InjectStatefulHyperparamsState)
         # Arrays, and not what a framework keeps them in and changes later.
         held = {name: jnp.asarray(x) for name, x in state.hyperparams.items()}
-        static = {name: x for name, x in self.static if is_numeric(x)}
-        return {
-            **held,
-            **{
-                name: jnp.asarray(x(state.hyperparams_states[name]), self._dtype())
-                for name, x in self.schedules
-            },
-            **{name: at_count(x, state.count) for name, x in static.items()},
+        scheduled = {
+            name: jnp.asarray(x(state.hyperparams_states[name]), _dtype(self.dtype))
+            for name, x in self.schedules
         }
+        static = {k: at_count(x, state.count) for k, x in self.static if is_numeric(x)}
+        return held | scheduled | static
 
     @classmethod
     def of(
@@ -134,19 +130,11 @@ class InjectHyperparams(GradientTransformation):
         The factory is called once with what the state will hold, so that it refuses
         what it does not take before there is a state.
         """
-        tx = cls(
-            inner_factory, *sort(inner_factory, given, static_args), static_args, dtype
-        )
-        rounded = {name: tx._rounded(x) for name, x in tx.numbers}
-        begun = {name: x(x.init()) for name, x in tx.schedules}
-        tx.at(rounded | begun)
-        return tx
-
-    def _rounded(self, x: Any) -> Any:
-        """A number as the state will hold it, still known where it is traced."""
-        if isinstance(x, jax.core.Tracer):
-            return x
-        return np.asarray(x, self._dtype())
+        numbers, schedules, static = sort(inner_factory, given, static_args)
+        rounded = {name: _rounded(x, dtype) for name, x in numbers}
+        begun = {name: x(x.init()) for name, x in schedules}
+        _made(inner_factory, dict(static) | rounded | begun)
+        return cls(inner_factory, numbers, schedules, static, static_args, dtype)
 
     def _scheduled(
         self, states: Mapping[str, State], extra: dict[str, Any]
@@ -164,7 +152,7 @@ class InjectHyperparams(GradientTransformation):
                 f"inject_hyperparams: {name} is {x!r}, {article(type(x).__name__)}; "
                 f"expected a number."
             )
-        x = jnp.asarray(x, self._dtype())
+        x = jnp.asarray(x, _dtype(self.dtype))
         if x.shape:
             raise ValueError(
                 f"inject_hyperparams: {name} is {checks.describe(x)}; expected one "
@@ -172,13 +160,26 @@ class InjectHyperparams(GradientTransformation):
             )
         return x
 
-    def _dtype(self) -> Any:
-        return self.dtype or jax.dtypes.canonicalize_dtype(float)
-
     def __repr__(self) -> str:
         given = self.arguments().items()
         shown = ", ".join(f"{name}={short_repr(x)}" for name, x in given)
         return f"inject_hyperparams({short_repr(self.inner_factory)})({shown})"
+
+
+def _made(
+    inner_factory: Callable[..., Any], given: Mapping[str, Any]
+) -> GradientTransformation:
+    made = call(inner_factory, given)
+    return as_transformation(made, "inject_hyperparams: what inner_factory made")
+
+
+def _rounded(x: Any, dtype: Any) -> Any:
+    """A number as the state will hold it, but known, where that is possible."""
+    return x if isinstance(x, jax.core.Tracer) else np.asarray(x, _dtype(dtype))
+
+
+def _dtype(given: Any) -> Any:
+    return given or jax.dtypes.canonicalize_dtype(float)
 
 
 def _like(new: Any, old: Any) -> Any:

@@ -118,6 +118,8 @@ def _check(hint: Any) -> Callable[..., Any] | None:
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         found = [check for m in typing.get_args(hint) if (check := _check(m))]
         return partial(_or_none, found[0]) if found else None
+    if hint is float:
+        return partial(number, interval="[-inf, inf]")
     marks = getattr(hint, "__metadata__", ())
     for mark in marks:
         if isinstance(mark, Whole):

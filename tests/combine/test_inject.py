@@ -357,6 +357,11 @@ def bad(*args: Any, **kwargs: Any) -> Any:
             r"b1 is 1; expected a number in \[0, 1\)",
         ),
         (
+            lambda: jl.inject_hyperparams(jl.adamw)(float("nan")),
+            ValueError,
+            r"^learning_rate is nan; expected a number in \[0, inf\)",
+        ),
+        (
             lambda: jl.inject_hyperparams(jl.adamw)(0.1, b2=1 - 1e-9),
             ValueError,
             r"b2 is 1; expected a number in \[0, 1\)",

@@ -224,3 +224,19 @@ def test_the_maker_of_a_schedule_is_no_schedule():
 def test_momentum_neither_turns_nor_diverges(momentum):
     with pytest.raises(ValueError, match=r"momentum is .*; expected .* in \[0, 1\]"):
         jl.sgd(0.1, momentum=momentum)
+
+
+def test_a_number_of_ones_own_rule_may_be_a_function():
+    class Multiply(jl.Rule):
+        rate: float = 0.5
+
+        def emit(self, g, slots, p, step):
+            return self.rate * g
+
+    tx = jl.leafwise(Multiply(lambda count: 1.0 + count))
+    g, state = jnp.ones(1), tx.init(jnp.ones(1))
+    for expected in (1.0, 2.0):
+        u, state = tx.update(g, state)
+        assert float(u[0]) == expected
+    with pytest.raises(TypeError, match="rate is 'x', a str"):
+        jl.leafwise(Multiply("x"))
