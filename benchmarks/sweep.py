@@ -20,23 +20,25 @@ from jaxopt_lite.sweep import grid
 from jaxopt_lite.sweep import run as run_sweep
 
 TREE, SHRINK, REPEATS = "digits", 1, 1
-OFTEN = 9
-"""How many times as often the quick ones are run as the loop."""
 BATCH = 16
 
 RUN, VMAP, INJECTED, LOOP = "sweep.run", "vmap", "vmap, injected", "a loop"
 
 
 class Extent(NamedTuple):
-    """How many learning rates, as many weight decays, and steps."""
+    """How many learning rates, as many weight decays, and steps.
+
+    And how many times as often the quick ways are run as the loop.
+    """
 
     values: int
     steps: int
+    often: int
 
 
 def extent(tree: Any) -> Extent:
     """64 configurations and 200 steps; few for a network narrowed for a test."""
-    return Extent(8, 200) if tree == trees.digits() else Extent(2, 3)
+    return Extent(8, 200, 9) if tree == trees.digits() else Extent(2, 3, 1)
 
 
 class Task:
@@ -170,7 +172,7 @@ def measure(
     prepare = partial(cool, [library.__name__ for library in libraries])
     ours = (VMAP, jl.__name__)
     quick = {key: run for key, run in runs.items() if key[0] != LOOP}
-    times = in_turns("sweep", quick, OFTEN * repeats, prepare)
+    times = in_turns("sweep", quick, size.often * repeats, prepare)
     beside = dict.fromkeys(times, times[ours])
     for key in runs.keys() - quick.keys():
         taken = in_turns(LOOP, {ours: runs[ours], key: runs[key]}, repeats, prepare)
@@ -195,7 +197,7 @@ def report(
         ),
         how=(
             "Seconds from the first call of a factory to the last loss, all caches "
-            f"empty, in turns: median of {OFTEN * repeats}, of the loop {repeats}; "
+            f"empty, in turns: median of {size.often * repeats}, of the loop {repeats}; "
             "their ratio to our vmap (quartiles). The loop builds and compiles a "
             "training for each."
         ),

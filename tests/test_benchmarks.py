@@ -228,7 +228,20 @@ def test_goals_are_judged():
     assert str(report.Goal("bytes", 60.0, 40.1)).endswith("missed")
 
 
-@pytest.mark.parametrize("name", BENCHMARKS)
+QUICK = ["trace", "step"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *QUICK,
+        *(
+            pytest.param(x, marks=pytest.mark.full)
+            for x in BENCHMARKS
+            if x not in QUICK
+        ),
+    ],
+)
 def test_a_missing_peer_is_left_out_and_named(name, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "optax", None)
     main([name, "--smoke", "--tree", "one"])
