@@ -191,6 +191,23 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
     return jax.jit(measure)
 
 
+def measure_init(rule: Rule, p: Any) -> Any:
+    """What one leaf contributes to the numbers before the first step."""
+    numbers, structure = jax.tree.flatten(rule)
+    return _measure_init(structure, jnp.result_type(p))(numbers, p)
+
+
+@functools.lru_cache(maxsize=4096)
+def _measure_init(structure: Any, dtype: Any) -> Callable[..., Any]:
+    wide = arithmetic_dtype(dtype)
+
+    def measure(numbers: Any, p: Any) -> Any:
+        rule = with_numbers(structure.unflatten(numbers), wide)
+        return rule.measure_init(jnp.asarray(p).astype(wide))
+
+    return jax.jit(measure)
+
+
 @jax.jit
 def total(partials: list[Any]) -> Any:
     """The sum over leaves, in the widest of their dtypes."""

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.core import checks
+from jaxopt_lite.core import checks, kernel
 from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.rule import Rule, begin, counts, fields, pack
@@ -60,8 +60,7 @@ def init(link: Link, params: Params) -> State:
         _init_leaf(rules[i], link.storage, p) if i >= 0 else None
         for p, i in zip(flat.leaves, setting, strict=True)
     ]
-    for name, number in begin(rules[0] if rules else link.rule).items():
-        parts[name] = jnp.array(number, dtype=jnp.asarray(number).dtype)
+    parts.update(_begin(rules or [link.rule], setting, flat.leaves))
     for slot in link.rule.Slots._fields:
         column = [
             getattr(row, slot) if row is not None else _absent(p)
@@ -73,6 +72,26 @@ def init(link: Link, params: Params) -> State:
         )
         parts[slot] = (flat.rebuild if alike else flat.rebuild_bare)(column)
     return pack(link.rule, parts)
+
+
+def _begin(rules: list[Rule], setting: list[int], leaves: list[Any]) -> dict[str, Any]:
+    """The shared numbers before the first step: of shapes only shapes, if measured."""
+    measured = [
+        (rules[i], p)
+        for i, p in zip(setting, leaves, strict=True)
+        if i >= 0 and getattr(rules[i], "measure_init", None) is not None
+    ]
+
+    def begun(leaves: list[Any]) -> dict[str, Any]:
+        pairs = zip((rule for rule, _ in measured), leaves, strict=True)
+        parts = [kernel.measure_init(rule, p) for rule, p in pairs]
+        numbers = begin(rules[0], *([kernel.total(parts)] if parts else []))
+        return {k: jnp.array(x, dtype=jnp.asarray(x).dtype) for k, x in numbers.items()}
+
+    seen = [p for _, p in measured]
+    if any(isinstance(p, jax.ShapeDtypeStruct) for p in seen):
+        return jax.eval_shape(begun, seen)
+    return begun(seen)
 
 
 def _absent(p: Any) -> Any:

@@ -128,8 +128,10 @@ class SharedRule(Rule):
 
     `begin()` gives the numbers before the first step, as a NamedTuple whose fields
     stand in `State` too; those that `settle` returns under the same names are kept.
-    `measure` may name `shared`, the numbers before this step, and `unit`, a number that
-    `numerics.squares_in_units` wants. Without `measure`, `total` is None.
+    Where the rule has a `measure_init(p)`, `init` calls `begin(total)` with its sum
+    over leaves, if there are any. `measure` may name `shared`, the numbers before this
+    step, and `unit`, a number that `numerics.squares_in_units` wants. Without
+    `measure`, `total` is None.
 
     Example:
         >>> import jax.numpy as jnp
@@ -151,6 +153,7 @@ class SharedRule(Rule):
         """The shared numbers before the first step."""
         return ()
 
+    measure_init: ClassVar[Callable[..., Any] | None] = None
     measure: ClassVar[Callable[..., Any] | None] = None
     settle: ClassVar[Callable[..., Any]]
 
@@ -201,9 +204,9 @@ def counts(rule: Rule) -> list[str]:
     return [name for name in named if name in layout(rule)._fields]
 
 
-def begin(rule: Rule) -> dict[str, Any]:
+def begin(rule: Rule, *total: Any) -> dict[str, Any]:
     """The shared numbers that are kept from step to step, before the first."""
-    begun = rule.begin() if isinstance(rule, SharedRule) else ()
+    begun = rule.begin(*total) if isinstance(rule, SharedRule) else ()
     return dict(zip(getattr(begun, "_fields", ()), begun, strict=True))
 
 

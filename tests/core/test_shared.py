@@ -363,3 +363,59 @@ def test_a_small_gradient_passes_bit_for_bit():
 def test_what_is_too_small_to_measure_is_not_clipped(tx):
     g = jnp.array([3e-20, 4e-20])
     np.testing.assert_array_equal(tx.update(g, tx.init(g))[0], g)
+
+
+class Sized(NamedTuple):
+    """How much there is."""
+
+    size: Any
+
+
+class FromTheStart(jl.SharedRule):
+    """Multiplies by how large the parameters were that `init` saw."""
+
+    unit: Any = 1.0
+    State = Sized
+
+    def measure_init(self, p):
+        return jnp.sum(self.unit * p)
+
+    def begin(self, total=-1.0):
+        return Sized(total)
+
+    def settle(self, shared, total, step):
+        return shared
+
+    def emit(self, g, slots, p, step, *, shared):
+        return g * shared.size
+
+
+@pytest.mark.parametrize("unit", [2.0, jnp.array(2.0)])
+def test_shared_numbers_begin_with_what_init_measures(unit):
+    tx = jl.leafwise(FromTheStart(unit))
+    state = tx.init(PARAMS)
+    assert state.size == 2 * (6 * 1 + 3 * 2)
+    later = jax.tree.map(lambda p: p + 1, PARAMS)
+    updates, after = tx.update(G, state, later)
+    assert updates["bias"].tolist() == [24.0 * 4] * 3
+    assert equal_bits(after, state)
+    assert avals(jax.jit(tx.init)(PARAMS)) == avals(state)
+
+
+def test_what_init_measures_is_of_the_leaves_that_the_rule_sees():
+    seen = {"kernel": True, "bias": False, "none": None}
+    state = jl.masked(jl.leafwise(FromTheStart()), seen).init(PARAMS)
+    assert state.inner_state.size == 6
+    assert jl.leafwise(FromTheStart()).init({"none": None}).size == -1
+
+
+def test_what_init_measures_is_float32_for_bfloat16():
+    low = jax.tree.map(lambda x: x.astype(jnp.bfloat16), PARAMS)
+    state = jl.leafwise(FromTheStart(1 + 2**-10)).init(low)
+    assert state.size == np.float32(12 * (1 + 2**-10))
+
+
+def test_init_measures_shapes_as_shapes():
+    tx = jl.leafwise(FromTheStart())
+    shapes = jax.eval_shape(lambda: PARAMS)
+    assert tx.init(shapes) == jax.eval_shape(tx.init, PARAMS)
