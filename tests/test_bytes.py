@@ -21,7 +21,6 @@ MATRICES = {"first": trees.array(384, 512), "second": trees.array(384, 512)}
 
 SLACK = 0.3  # scalars, and what is as long as a row
 UNLIKE = {
-    "dog": "the length of the start is measured in steps, in Optax by init",
     "galore": "the steps that find directions read them again, for their signs",
     "scale_by_lbfgs": "XLA counts the body of a loop once, and Optax's are all loops",
     "mechanize": "Optax branches on whether the step is the first",

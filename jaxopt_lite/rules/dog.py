@@ -61,25 +61,23 @@ class ScaleByDoG(SharedRule):
     def init(self, p: Tensor) -> Start:
         return Start(p)
 
-    def begin(self) -> Distance:
-        dist = self.init_step if self.kind == "distance" else 0.0
-        return Distance(True, dist, 0.0)
+    def measure_init(self, p: Tensor) -> Tensor:
+        return sum_sq(p)
+
+    def begin(self, start: Any = 0.0) -> Distance:
+        if self.kind == "learning_rate":
+            return Distance(True, 0.0, 0.0)
+        unit = 1 + root(start) if self.kind == "heuristic" else 1.0
+        return Distance(True, self.init_step * unit, 0.0)
 
     def measure(
         self, g: Tensor, slots: Any, p: Tensor, step: Any
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        start = slots.init_params
-        # Only the heuristic asks how large the start is: it costs a pass.
-        size = sum_sq(start) if self.kind == "heuristic" else jnp.zeros((), p.dtype)
-        return sum_sq(p - start), sum_sq(g), size
+    ) -> tuple[Tensor, Tensor]:
+        return sum_sq(p - slots.init_params), sum_sq(g)
 
     def settle(self, shared: Any, total: Any, step: Any) -> Step:
-        moved, size, start = total
-        known = shared.max_dist
-        if self.kind == "heuristic":
-            guess = self.init_step * (1 + root(start))
-            known = jnp.where(shared.is_init_step, guess, known)
-        dist = jnp.maximum(known, root(moved))
+        moved, size = total
+        dist = jnp.maximum(shared.max_dist, root(moved))
         grads = shared.sum_sq_norm_grads + size
         rate = ratio(dist, root(grads + self.eps))
         if self.kind == "learning_rate":
@@ -111,8 +109,7 @@ def scale_by_dog(
 
     Returns:
         A transformation with `DoGState(is_init_step, init_params, max_dist,
-        sum_sq_norm_grads)`, one slot like the parameter. The heuristic distance enters
-        `max_dist` with the first step.
+        sum_sq_norm_grads)`, one slot like the parameter. `p0` is what `init` sees.
 
     Raises:
         ValueError: if an argument is outside its range; from `update`, without

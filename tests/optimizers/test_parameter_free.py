@@ -63,6 +63,12 @@ def test_an_estimate_waits_for_the_first_step(name, idle):
     assert state.estim_lr > 0.1
 
 
+def test_dog_measures_its_start_once():
+    p = {"a": jnp.full(3, 2.0), "b": jnp.full(4, -1.0)}
+    state = jl.scale_by_dog(("heuristic", 0.5)).init(p)
+    assert state.max_dist == 0.5 * (1 + 4)
+
+
 def test_dog_keeps_its_first_rate_until_it_has_moved():
     tx = jl.dog(lambda count: jnp.where(count < 2, 0.0, 1.0), ("learning_rate", 0.5))
     state, p, moved = tx.init(ONE), ONE, []
