@@ -23,8 +23,6 @@ SLACK = 0.3  # scalars, and what is as long as a row
 UNLIKE = {
     "galore": "the steps that find directions read them again, for their signs",
     "scale_by_lbfgs": "XLA counts the body of a loop once, and Optax's are all loops",
-    "mechanize": "Optax branches on whether the step is the first",
-    "mechanized momo": "Optax branches on whether the step is the first",
 }
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import abs_sq, inner, ratio, root
+from jaxopt_lite.core.numerics import UNIT, abs_sq, inner, ratio, root, squares_in_units
 from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude, Within
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import (
@@ -96,16 +96,17 @@ class Tune(SharedRule):
         return Tuners(none, none, none, none + self.s_init)
 
     def measure(
-        self, g: Tensor, slots: Any, p: Tensor, step: Any
+        self, g: Tensor, slots: Any, p: Tensor, step: Any, *, unit: Any
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        way = self.start(slots, p, step) - p
-        return inner(g, way), inner(p, way), sum_sq(g), sum_sq(p)
+        # Were the way the same here, there and in `emit`, XLA would write it to memory.
+        x0 = self.start(slots, p, step)
+        return inner(g, x0 - p), inner(p, p - x0), squares_in_units(g, unit), sum_sq(p)
 
     def settle(self, shared: Any, total: Any, step: Any) -> Scales:
-        along, outward, g_sq, p_sq = total
+        back, outward, squares, p_sq = total
         old = jnp.sum(shared.s)
-        pull = self.weight_decay * old * root(g_sq)
-        h = along + ratio(pull, root(p_sq) + self.eps) * outward
+        pull = self.weight_decay * old * UNIT * root(squares)
+        h = back - ratio(pull, root(p_sq) + self.eps) * outward
         h = ratio(h, old + self.eps)
         # Exact, where 1 - 1e-6 in float32 is not.
         lost = 0.1 ** jnp.arange(1, self.num_betas + 1, dtype=h.dtype)
@@ -131,7 +132,8 @@ class Tune(SharedRule):
     ) -> Tensor:
         back = 1 - ratio(shared.new, shared.old + self.eps)
         moved = jnp.asarray(base_updates, p.dtype)
-        return back * (slots.x0 - p) + shared.new * moved
+        twice = 2 * slots.x0 - 2 * p
+        return back / 2 * twice + shared.new * moved
 
     def start(self, slots: Any, p: Tensor, step: Any) -> Tensor:
         """The parameter at the first step: that of `init` may be another."""
