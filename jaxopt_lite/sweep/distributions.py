@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from jaxopt_lite.core.value import short_repr
-from jaxopt_lite.sweep.space import Axis, read_axes
+from jaxopt_lite.sweep.axis import Axis, read_axes
 
 
 class Distribution:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from jaxopt_lite.core import checks
+from jaxopt_lite.sweep.axis import Axis
 from jaxopt_lite.sweep.record import plain
 from jaxopt_lite.sweep.result import Result
-from jaxopt_lite.sweep.space import Axis, listed
+from jaxopt_lite.sweep.space import listed
 
 STEP = "step"
 """Draws the curves."""

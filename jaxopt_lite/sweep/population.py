@@ -12,9 +12,10 @@ from jaxopt_lite.core.types import PyTree
 from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep import metrics
 from jaxopt_lite.sweep.arguments import check, whole
+from jaxopt_lite.sweep.axis import Axis
 from jaxopt_lite.sweep.halving import one_program, ranked
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
-from jaxopt_lite.sweep.space import Axis, Space
+from jaxopt_lite.sweep.space import Space
 
 TrainRound = Callable[[Any, PyTree, jax.Array], tuple[PyTree, Any]]
 """From hyperparameters, state and key to the next state and the loss."""

@@ -13,7 +13,8 @@ import numpy as np
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.value import short_repr
-from jaxopt_lite.sweep.space import Axis, Space
+from jaxopt_lite.sweep.axis import Axis
+from jaxopt_lite.sweep.space import Space
 
 VERSION = 2
 """Of the file; another one is refused."""

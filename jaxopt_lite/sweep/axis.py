@@ -1,0 +1,118 @@
+"""Axes: hyperparameters, and the values that they take."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.value import is_array, short_repr, structural_key
+
+
+@dataclasses.dataclass(frozen=True)
+class Axis:
+    """A hyperparameter and the values that it takes.
+
+    A number is traced, so that one program serves all its values; anything else is
+    static and costs a compilation for each value.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    is_number: bool
+    is_logarithmic: bool = False
+
+    def __repr__(self) -> str:
+        if self.is_number and len(self.values) > 1:
+            low, high = min(self.values), max(self.values)
+            numbers = (
+                f"{self.name}: {len(self.values)} numbers from {low:g} to {high:g}"
+            )
+            return f"{numbers}, logarithmic" if self.is_logarithmic else numbers
+        return f"{self.name}: {', '.join(map(short_repr, self.values))}"
+
+
+def read_axes(where: str, axes: dict[str, Any]) -> tuple[Axis, ...]:
+    """The axes that the caller gave, checked; an error names all that are wrong."""
+    if not axes:
+        raise ValueError(
+            f"{where}: found no axis; expected at least one, such as "
+            f"learning_rate=[1e-3, 1e-2]."
+        )
+    unordered = [
+        (name, short_repr(x)) for name, x in axes.items() if not _is_sequence(x)
+    ]
+    if unordered:
+        checks.fail(
+            f"{where}: {checks.plural(len(unordered), 'axis is', 'axes are')} no "
+            f"sequence of values.",
+            unordered,
+            "Expected a list, a tuple, a range or an array of one dimension. Write one "
+            "value x as [x]; a distribution belongs to `sample`.",
+            TypeError,
+        )
+    made = tuple(_axis(name, x) for name, x in axes.items())
+    problems = [(axis.name, "no value") for axis in made if not axis.values]
+    problems += [
+        (axis.name, "a nan") for axis in made if any(map(_is_nan, axis.values))
+    ]
+    if problems:
+        checks.fail(
+            f"{where}: {checks.plural(len(problems), 'axis', 'axes')} cannot be swept.",
+            problems,
+            "Expected at least one value, and no nan.",
+            ValueError,
+        )
+    return made
+
+
+def _is_sequence(x: Any) -> bool:
+    if is_array(x) or isinstance(x, np.ndarray):
+        return x.ndim == 1
+    return isinstance(x, list | tuple | range)
+
+
+def _is_nan(x: Any) -> bool:
+    return isinstance(x, float) and x != x
+
+
+def _axis(name: str, given: Any) -> Axis:
+    """An axis of the values given: Python numbers, or whatever else they are."""
+    if is_array(given) or isinstance(given, np.ndarray):
+        values = [_python(x) for x in np.asarray(given)]
+        traced = not any(isinstance(x, bool | str) for x in values)
+    else:
+        values = [_python(x) if _is_scalar(x) else x for x in given]
+        traced = any(isinstance(x, float) for x in values)
+    is_number = traced and all(type(x) in (int, float) for x in values)
+    if is_number and any(isinstance(x, float) for x in values):
+        values = [float(x) for x in values]
+    return Axis(name, tuple(values), is_number, is_number and _is_geometric(values))
+
+
+def _is_scalar(x: Any) -> bool:
+    is_any_array = is_array(x) or isinstance(x, np.ndarray)
+    return isinstance(x, np.generic) or (is_any_array and x.shape == ())
+
+
+def _python(x: Any) -> Any:
+    """A NumPy scalar as Python has it; a float with the digits that it prints."""
+    return float(str(x)) if isinstance(x.item(), float) else x.item()
+
+
+def _is_geometric(values: list[Any]) -> bool:
+    """Whether positive numbers lie more evenly by their logarithms."""
+    x = np.unique(np.asarray(values, np.float64))
+    if len(x) < 3 or x[0] <= 0 or not np.isfinite(x[-1]):
+        return False
+    gaps, ratios = np.diff(x), np.diff(np.log(x))
+    return bool(np.std(ratios) / np.mean(ratios) < np.std(gaps) / np.mean(gaps))
+
+
+def distinct(axis: Axis) -> tuple[Axis, list[int]]:
+    """An axis with each value once, and which of them stood where."""
+    keys = [structural_key(x) for x in axis.values]
+    position = {key: i for i, key in enumerate(dict.fromkeys(keys))}
+    values = {key: x for key, x in zip(keys, axis.values, strict=True)}
+    once = dataclasses.replace(axis, values=tuple(map(values.__getitem__, position)))
+    return once, [position[key] for key in keys]
