@@ -1,6 +1,8 @@
 """Axes: hyperparameters, and the values that they take."""
 
 import dataclasses
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,50 @@ class Axis:
             )
             return f"{numbers}, logarithmic" if self.is_logarithmic else numbers
         return f"{self.name}: {', '.join(map(short_repr, self.values))}"
+
+    @property
+    def labels(self) -> list[Any]:
+        """The values as JSON, tables and pictures show them, alike in any process.
+
+        A number, a string or None is itself, another static value is in words. Static
+        values that would read alike or be equal (`1 == 1.0 == True`) are in words with,
+        where these are the same, the place among them: `f #1`, `f #2`.
+        """
+        if self.is_number:
+            return [*self.values]
+        keys = [structural_key(x) for x in self.values]
+        names = [*map(_plain, self.values)]
+        equal = _alike(names, keys)
+        names = [str(x) if len(equal[x]) > 1 else x for x in names]
+        same = _alike(map(str, names), keys)
+        return [
+            x if len(alike := same[str(x)]) == 1 else f"{x} #{alike.index(key) + 1}"
+            for x, key in zip(names, keys, strict=True)
+        ]
+
+    def texts(self, digits: int) -> list[str]:
+        """The labels in words; traced numbers are rounded to so many digits."""
+        return [
+            f"{x:.{digits}g}" if self.is_number and isinstance(x, float) else str(x)
+            for x in self.labels
+        ]
+
+
+def _plain(x: Any) -> Any:
+    """A value as JSON holds it: itself, or in words without the place in memory."""
+    if x is None or isinstance(x, bool | int | float | str):
+        return x
+    return re.sub(" at 0x[0-9a-f]+", "", short_repr(x))
+
+
+def _alike(names: Iterable[Any], keys: list[Any]) -> dict[Any, list[Any]]:
+    """By name the different values that have it, each known by its key."""
+    found: dict[Any, list[Any]] = {}
+    for name, key in zip(names, keys, strict=True):
+        others = found.setdefault(name, [])
+        if key not in others:
+            others.append(key)
+    return found
 
 
 def read_axes(where: str, axes: dict[str, Any]) -> tuple[Axis, ...]:

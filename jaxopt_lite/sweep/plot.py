@@ -7,7 +7,6 @@ import numpy as np
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.sweep.axis import Axis
-from jaxopt_lite.sweep.record import plain
 from jaxopt_lite.sweep.result import Result
 from jaxopt_lite.sweep.space import listed
 
@@ -16,6 +15,9 @@ STEP = "step"
 
 CURVES = 10
 """How many of them."""
+
+DIGITS = 3
+"""Of numbers beside them."""
 
 
 def draw(
@@ -74,8 +76,9 @@ def _curves(plot: Any, result: Result, metric: str, maximize: bool) -> None:
             f"draw over the steps: {listed(curves) or 'train returned none'}."
         )
     for i in result.ranked(metric, maximize=maximize)[:CURVES]:
-        values = (f"{name}={_text(x)}" for name, x in result.space[i].items())
-        plot.plot(result.curve(metric)[i], label=", ".join(values), linewidth=1.5)
+        texts = result.space.texts(i, DIGITS)
+        label = ", ".join(f"{name}={text}" for name, text in texts.items())
+        plot.plot(result.curve(metric)[i], label=label, linewidth=1.5)
     if np.all(result.curve(metric)[np.isfinite(result.curve(metric))] > 0):
         plot.set_yscale("log")
     plot.set(xlabel=STEP, ylabel=metric)
@@ -133,8 +136,7 @@ def _set_up(axis_of_plot: Any, set_scale: Any, axis: Axis) -> None:
     if axis.is_number:
         set_scale("log" if axis.is_logarithmic else "linear")
     else:
-        labels = [*map(_text, axis.values)]
-        axis_of_plot.set_ticks(range(len(labels)), labels)
+        axis_of_plot.set_ticks(range(len(axis.values)), axis.texts(DIGITS))
 
 
 def _edges(places: list[float], axis: Axis) -> np.ndarray:
@@ -145,7 +147,3 @@ def _edges(places: list[float], axis: Axis) -> np.ndarray:
         [[x[0] - half[0]], x[:-1] + half[: len(x) - 1], [x[-1] + half[-1]]]
     )
     return np.exp(edges) if axis.is_logarithmic else edges
-
-
-def _text(x: Any) -> str:
-    return f"{x:.3g}" if isinstance(x, float) else str(plain(x))

@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import re
 import zipfile
 import zlib
 from pathlib import Path
@@ -12,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep.axis import Axis
 from jaxopt_lite.sweep.space import Space
 
@@ -45,10 +43,7 @@ class Record:
     @property
     def header(self) -> dict[str, Any]:
         """All that is no array, as JSON has it; equal for equal sweeps."""
-        axes = [
-            {**dataclasses.asdict(axis), "values": [*map(plain, axis.values)]}
-            for axis in self.space.axes
-        ]
+        axes = [{**vars(axis), "values": axis.labels} for axis in self.space.axes]
         header: dict[str, Any] = {"axes": axes, "rows": self.space.rows}
         header |= {"key": self.key, "train": self.train}
         return json.loads(json.dumps({"version": VERSION, **header}))
@@ -184,9 +179,7 @@ def _differences(found: Record, expected: Record) -> list[checks.Problem]:
     ]
     if found.space.names == expected.space.names:
         axes = zip(found.space.axes, expected.space.axes, strict=True)
-        pairs[1:1] = [
-            (a.name, [*map(plain, a.values)], [*map(plain, b.values)]) for a, b in axes
-        ]
+        pairs[1:1] = [(a.name, a.labels, b.labels) for a, b in axes]
     if all(x == y for _, x, y in pairs):  # where they differ, so does what is computed
         pairs = [("train", found.train, expected.train)]
     return [
@@ -203,10 +196,3 @@ def _shapes(record: Record) -> dict[str, str]:
 def _short(x: Any) -> str:
     text = str(x)
     return text if len(text) <= 80 else f"{text[:77]}..."
-
-
-def plain(x: Any) -> Any:
-    """A static value as JSON holds it: itself, or in words, the same in any process."""
-    if x is None or isinstance(x, bool | int | float | str):
-        return x
-    return re.sub(" at 0x[0-9a-f]+", "", short_repr(x))

@@ -212,7 +212,7 @@ class Result:
         return table
 
     def _cells(self, row: Configuration, metrics: list[str]) -> list[str]:
-        cells = [_number(record_.plain(x)) for x in row.hyperparams.values()]
+        cells = [*self.space.texts(row.number, 4).values()]
         for name in metrics:
             error = row.standard_error[name]
             spread = f" ± {error:.2g}" if np.isfinite(error) else ""
@@ -227,14 +227,11 @@ class Result:
         Returns:
             `hyperparams` and `mean`, `standard_error` by name with a list over the
             configurations, `metrics`, `diverged` and `diverged_step` with a list of
-            seeds for each, `compilations`, `resumed`.
+            seeds for each, `compilations`, `resumed`. A static value that is no string
+            or number is in words; those that would read alike are numbered.
         """
-        columns = {
-            name: [*map(record_.plain, self.space.column(name))]
-            for name in self.space.names
-        }
         return {
-            "hyperparams": columns,
+            "hyperparams": {name: self.space.labels(name) for name in self.space.names},
             "mean": {name: self.mean(name).tolist() for name in self.metrics},
             "standard_error": {
                 name: self.standard_error(name).tolist() for name in self.metrics
@@ -249,7 +246,8 @@ class Result:
     def save(self, path: str | Path) -> None:
         """Writes a file that `load` reads; `run` resumes from it, too.
 
-        Static values that are no strings or numbers are kept in words.
+        Static values that are no strings or numbers, or read like another one, are
+        kept in words.
 
         Raises:
             ValueError: if there is a file of something else, which stays as it is, or
@@ -302,7 +300,8 @@ def load(path: str | Path) -> Result:
         path: the file.
 
     Returns:
-        A `Result`; a static value that was no string or number is now in words.
+        A `Result`; a static value that was no string or number, or read like another
+        one of its axis, is now in words.
 
     Raises:
         FileNotFoundError: if there is no file.
@@ -330,7 +329,3 @@ def load(path: str | Path) -> Result:
             f"expected all. Call `run` again with this path: it goes on from there."
         )
     return Result(record)
-
-
-def _number(x: Any) -> str:
-    return f"{x:.4g}" if isinstance(x, float) else str(x)

@@ -80,6 +80,16 @@ class Space:
         axis = self.axis(name)
         return [axis.values[level] for level in self.levels(name)]
 
+    def labels(self, name: str) -> list[Any]:
+        """The value of one axis in each configuration, as it is shown."""
+        labels = self.axis(name).labels
+        return [labels[level] for level in self.levels(name)]
+
+    def texts(self, i: int, digits: int) -> dict[str, str]:
+        """The i-th configuration in words; see `Axis.texts`."""
+        pairs = zip(self.axes, self.rows[i], strict=True)
+        return {axis.name: axis.texts(digits)[level] for axis, level in pairs}
+
     def levels(self, name: str) -> list[int]:
         """Which value of one axis each configuration takes."""
         i = self.names.index(known("axis", name, self.names))

@@ -73,6 +73,8 @@ def test_static_values_of_one_name_are_apart(drawn, tmp_path):
     train = lambda h, key: {"loss": h["kind"]()}  # noqa: E731
     sweep.run(train, space, key=KEY, progress=False).plot(tmp_path / "x.png")
     np.testing.assert_allclose(drawn().lines[0].get_ydata(orig=False), [1, 2])
+    labels = [label.get_text() for label in drawn().get_xticklabels()]
+    assert [label[-2:] for label in labels] == ["#1", "#2"]
 
 
 def test_a_map_over_two_axes(result, drawn, tmp_path):

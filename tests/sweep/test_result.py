@@ -214,3 +214,14 @@ def test_a_long_static_value_leaves_room_for_the_metrics():
     console.print(run(train, space).table())
     text = console.export_text()
     assert text.count("1.5") == text.count("2.5") == 2
+
+
+def test_static_values_that_read_alike_stay_apart(tmp_path):
+    space = sweep.grid(x=[lambda: 1.0, lambda: 2.0], y=[None, 1, 1.0, True])
+    found = run(lambda h, key: {"loss": h["x"]() + (h["y"] is True)}, space)
+    found.save(tmp_path / "sweep.npz")
+    for shown in (found, sweep.load(tmp_path / "sweep.npz")):
+        columns = shown.to_dict()["hyperparams"]
+        assert len({*zip(columns["x"], columns["y"], strict=True)}) == 8
+        assert columns["y"][:4] == [None, "1", "1.0", "True"]
+        assert len({*printed(shown.table()).splitlines()[3:11]}) == 8

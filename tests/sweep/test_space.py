@@ -257,3 +257,35 @@ def test_a_space_is_combined_with_spaces_only():
 def test_what_draws_needs_a_key(draw):
     with pytest.raises(TypeError, match="key is 0; expected a key, such as"):
         draw(0, 4, x=sweep.uniform(0, 1))
+
+
+def alike(x):
+    return lambda: x
+
+
+ONE, TWO = alike(1.0), alike(2.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [
+        ([None, "a", 1, 0.5], [None, "a", 1, 0.5]),
+        ([16, 32, 16], [16, 32, 16]),
+        ([True, 1, 1.0, 2], ["True", "1", "1.0", 2]),
+        ([None, 0.0, -0.0], [None, "0.0", "-0.0"]),
+        ([1, "1"], ["1 #1", "1 #2"]),
+        ([ONE, jl.sgd, TWO, ONE], ["f #1", "sgd", "f #2", "f #1"]),
+        ([[1], [1], [2]], ["[1] #1", "[1] #2", "[2]"]),
+        ([1.0, 1.0 + 1e-9, 1], [1.0, 1.0 + 1e-9, 1.0]),
+    ],
+    ids=str,
+)
+def test_values_that_differ_have_labels_that_differ(values, labels):
+    axis = sweep.grid(a=values).axis("a")
+    found = [
+        x.replace(ONE.__qualname__, "f") if isinstance(x, str) else x
+        for x in axis.labels
+    ]
+    assert [*map(repr, found)] == [*map(repr, labels)]
+    loaded = sweep.grid(a=axis.labels).axis("a")  # as from a file
+    assert loaded.labels == axis.labels
