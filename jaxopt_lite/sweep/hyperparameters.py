@@ -72,18 +72,22 @@ def _in_jax(name: str, x: np.ndarray) -> np.ndarray:
     """Numbers in the dtype that JAX gives them.
 
     Raises:
-        ValueError: if it does not hold them.
+        ValueError: if it does not hold them, or XLA takes them for 0.
     """
     with np.errstate(over="ignore", under="ignore"):
         kept = x.astype(jax.dtypes.canonicalize_dtype(x.dtype))
     if np.issubdtype(x.dtype, np.integer):
         lost = kept != x
     else:
-        lost = (np.isfinite(x) & ~np.isfinite(kept)) | ((x != 0) & (kept == 0))
+        least = np.finfo(kept.dtype).tiny  # XLA flushes what is subnormal
+        lost = (np.isfinite(x) & ~np.isfinite(kept)) | ((x != 0) & (abs(kept) < least))
     if lost.any():
+        first = x[lost][0]
+        why = "does not hold" if abs(first) > 1 else "takes for 0"
+        x64 = "" if kept.dtype.itemsize == 8 else ", or jax_enable_x64"
         raise ValueError(
-            f"sweep: {name!r} has {x[lost][0]!s}, which {kept.dtype} does not hold; "
-            f"expected other units, or jax_enable_x64."
+            f"sweep: {name!r} has {first!s}, which {kept.dtype} {why}; expected other "
+            f"units{x64}."
         )
     return kept
 

@@ -325,14 +325,30 @@ def test_keys_whose_numbers_depend_on_the_batch_are_refused(impl):
 
 
 @pytest.mark.parametrize(
-    "values",
-    [np.array([2**32 + 5, 7]), np.array([1.0, 1e60]), np.array([1e-60, 1.0])],
-    ids=["integer", "large", "small"],
+    ("values", "text"),
+    [
+        ([2**32 + 5, 7], "4294967301, which int32 does not hold"),
+        ([1.0, 1e60], "1e+60, which float32 does not hold"),
+        ([1e-60, 1.0], "1e-60, which float32 takes for 0"),
+        ([1.0, -1e-40], "-1e-40, which float32 takes for 0"),
+    ],
+    ids=["integer", "large", "small", "subnormal"],
 )
-def test_numbers_that_jax_does_not_hold_are_refused(values):
+def test_numbers_that_jax_does_not_hold_are_refused(values, text):
     train = lambda h, key: {"loss": h["x"]}  # noqa: E731
-    text = message(ValueError, run, train, sweep.grid(x=values))
-    assert text.startswith("sweep: 'x' has ") and "does not hold" in text
+    assert message(ValueError, run, train, sweep.grid(x=np.array(values))) == (
+        f"sweep: 'x' has {text}; expected other units, or jax_enable_x64."
+    )
+
+
+def test_subnormal_numbers_are_refused_in_float64(x64):
+    train = lambda h, key: {"loss": 2 * h["x"]}  # noqa: E731
+    assert message(ValueError, run, train, sweep.grid(x=[1e-310, 1.0])) == (
+        "sweep: 'x' has 1e-310, which float64 takes for 0; expected other units."
+    )
+    least = np.finfo(np.float64).tiny
+    found = run(train, sweep.grid(x=[0.0, 1e-40, least, np.inf]))
+    assert found.metrics["loss"][:, 0].tolist() == [0, 2e-40, 2 * least, np.inf]
 
 
 def test_static_values_arrive_as_they_are():
