@@ -5,6 +5,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep.space import Space
@@ -53,6 +54,19 @@ def check(where: str, train: Any, space: Any, key: Any) -> None:
             f"{where}: key is of {impl}, with which a lane draws other numbers beside "
             f"other lanes; expected {THREEFRY}: "
             f"jax.random.key(0, impl={THREEFRY!r})."
+        )
+
+
+def check_mesh(where: str, mesh: Any) -> None:
+    """Refuses what is no mesh of devices.
+
+    Raises:
+        TypeError: saying what was found.
+    """
+    if not isinstance(mesh, Mesh):
+        raise TypeError(
+            f"{where}: mesh is {short_repr(mesh)}; expected a jax.sharding.Mesh, such "
+            f"as jax.make_mesh((jax.device_count(),), ('lanes',))."
         )
 
 

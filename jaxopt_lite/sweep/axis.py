@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core import checks
@@ -97,6 +99,15 @@ def read_axes(where: str, axes: dict[str, Any]) -> tuple[Axis, ...]:
             "value x as [x]; a distribution belongs to `sample`.",
             TypeError,
         )
+    opaque = [(name, what) for name, x in axes.items() if (what := _opaque(x))]
+    if opaque:
+        checks.fail(
+            f"{where}: {checks.plural(len(opaque), 'axis', 'axes')} cannot be swept.",
+            opaque,
+            "Expected an array of numbers, or a list of anything but keys; each seed "
+            "of `run` has a key of its own.",
+            TypeError,
+        )
     made = tuple(_axis(name, x) for name, x in axes.items())
     problems = [(axis.name, "no value") for axis in made if not axis.values]
     problems += [
@@ -116,6 +127,17 @@ def _is_sequence(x: Any) -> bool:
     if is_array(x) or isinstance(x, np.ndarray):
         return x.ndim == 1
     return isinstance(x, list | tuple | range)
+
+
+def _opaque(x: Any) -> str:
+    """What is wrong with values that NumPy cannot hold as numbers or text."""
+    if isinstance(x, np.ndarray) and x.dtype == object:
+        return "an array of objects"
+    each = [x] if is_array(x) else x
+    is_key = (
+        is_array(y) and jnp.issubdtype(y.dtype, jax.dtypes.prng_key) for y in each
+    )
+    return "keys of jax.random" if any(is_key) else ""
 
 
 def _is_nan(x: Any) -> bool:

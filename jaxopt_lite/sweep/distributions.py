@@ -2,6 +2,8 @@
 
 import dataclasses
 import math
+import operator
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -79,6 +81,7 @@ def uniform(low: float, high: float) -> Distribution:
         high: where it ends, above `low`.
 
     Raises:
+        TypeError: if one is no number.
         ValueError: if it is empty.
 
     Example:
@@ -86,8 +89,7 @@ def uniform(low: float, high: float) -> Distribution:
         >>> sweep.uniform(0.8, 0.99)
         Uniform(low=0.8, high=0.99)
     """
-    _check("uniform", low, high, -math.inf)
-    return Uniform(float(low), float(high))
+    return Uniform(*_interval("uniform", float, low, high))
 
 
 def log_uniform(low: float, high: float) -> Distribution:
@@ -100,6 +102,7 @@ def log_uniform(low: float, high: float) -> Distribution:
         high: where it ends, above `low`.
 
     Raises:
+        TypeError: if one is no number.
         ValueError: if it is empty, or does not begin above 0.
 
     Example:
@@ -107,8 +110,7 @@ def log_uniform(low: float, high: float) -> Distribution:
         >>> sweep.log_uniform(1e-4, 1e-1)
         LogUniform(low=0.0001, high=0.1)
     """
-    _check("log_uniform", low, high, 0.0)
-    return LogUniform(float(low), float(high))
+    return LogUniform(*_interval("log_uniform", float, low, high, above=0))
 
 
 def integers(low: int, high: int) -> Distribution:
@@ -118,23 +120,19 @@ def integers(low: int, high: int) -> Distribution:
     `choice(range(low, high))`, which compiles for each.
 
     Args:
-        low: the first.
-        high: the one after the last.
+        low: the first, above -2**62.
+        high: the one after the last, below 2**62.
 
     Raises:
         TypeError: if one is no whole number.
-        ValueError: if there is none.
+        ValueError: if there is none, or one is beyond these bounds.
 
     Example:
         >>> from jaxopt_lite import sweep
         >>> sweep.integers(1, 10)
         Integers(low=1, high=10)
     """
-    for name, x in {"low": low, "high": high}.items():
-        if not hasattr(x, "__index__"):
-            raise TypeError(f"integers: {name} is {x!r}; expected a whole number.")
-    _check("integers", low, high, -math.inf)
-    return Integers(int(low), int(high))
+    return Integers(*_interval("integers", operator.index, low, high, -(2**62), 2**62))
 
 
 def choice(values: Any) -> Distribution:
@@ -157,10 +155,27 @@ def choice(values: Any) -> Distribution:
     return Choice(values)
 
 
-def _check(where: str, low: Any, high: Any, above: float) -> None:
-    if not (above < low < high < math.inf):
-        begin = "0" if above == 0 else "-inf"
+def _interval(
+    where: str,
+    read: Callable[[Any], Any],
+    low: Any,
+    high: Any,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> tuple[Any, Any]:
+    """The ends of an interval as `read` makes them Python numbers, checked."""
+    ends = []
+    for name, x in {"low": low, "high": high}.items():
+        try:
+            ends.append(read(None if isinstance(x, bool | str | bytes) else x))
+        except (TypeError, OverflowError):
+            what = "a number" if read is float else "a whole number"
+            raise TypeError(
+                f"{where}: {name} is {short_repr(x)}; expected {what}."
+            ) from None
+    if not (above < ends[0] < ends[1] < below):
         raise ValueError(
             f"{where}: the interval goes from {short_repr(low)} to {short_repr(high)}; "
-            f"expected {begin} < low < high < inf."
+            f"expected {above} < low < high < {below}."
         )
+    return ends[0], ends[1]

@@ -60,10 +60,12 @@ def _names(result: Result, over: str | tuple[str, ...] | None) -> tuple[str, ...
                 f"{listed(result.space.names)}."
             )
         return names
-    names = (over,) if isinstance(over, str) else tuple(over)
-    if len(names) not in (1, 2):
+    names = tuple(over) if isinstance(over, tuple | list) else (over,)
+    are_names = all(isinstance(name, str) for name in names)
+    if not are_names or not 1 <= len(names) == len({*names}) <= 2:
         raise ValueError(
-            f"plot: over is {over!r}; expected the name of an axis, a pair, or 'step'."
+            f"plot: over is {over!r}; expected the name of an axis, a pair of them, or "
+            f"'step': {listed(result.space.names)}."
         )
     return names
 

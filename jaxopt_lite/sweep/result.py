@@ -282,8 +282,8 @@ class Result:
         Raises:
             ImportError: if matplotlib is not installed.
             KeyError: if there is no such metric or axis.
-            ValueError: if `over` is None and the space has more than two such axes, or
-                "step" is asked of a metric that is no curve.
+            ValueError: if `over` is something else, or None and the space has more
+                than two such axes, or "step" is asked of a metric that is no curve.
         """
         from jaxopt_lite.sweep.plot import draw
 

@@ -12,7 +12,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from jaxopt_lite.sweep import metrics
-from jaxopt_lite.sweep.arguments import check, whole
+from jaxopt_lite.sweep.arguments import check, check_mesh, whole
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
 from jaxopt_lite.sweep.lanes import Program, chunks, everywhere, spans_processes
 from jaxopt_lite.sweep.record import Record, checked
@@ -102,7 +102,9 @@ def run(
         batch_size = whole("run", "batch_size", batch_size, 1)
     if path is not None:
         path = checked(path)
-    mesh = Mesh(np.array(jax.devices()), ("lanes",)) if mesh is None else mesh
+    if mesh is None:
+        mesh = Mesh(np.array(jax.devices()), ("lanes",))
+    check_mesh("run", mesh)
     sweep = _Sweep(train, space, key, seeds)
     groups = [sweep.lanes(members) for members in space.programs()]
     programs = [

@@ -167,11 +167,14 @@ def test_the_screen_is_left_alone(result, tmp_path):
             "plot: 3 axes have several values; expected `over` to name one, a pair of "
             "them, or 'step': 'rate', 'b1', 'kind'.",
         ),
-        (
-            ValueError,
-            {"over": ("rate", "b1", "kind")},
-            "plot: over is ('rate', 'b1', 'kind'); expected the name of an axis, a "
-            "pair, or 'step'.",
+        *(
+            (
+                ValueError,
+                {"over": over},
+                f"plot: over is {over!r}; expected the name of an axis, a pair of "
+                f"them, or 'step': 'rate', 'b1', 'kind'.",
+            )
+            for over in [("rate", "b1", "kind"), ("rate", "rate"), (), 3, ["rate", 3]]
         ),
         (
             ValueError,

@@ -300,6 +300,7 @@ def test_metrics_that_depend_on_static_values():
         (ValueError, {"seeds": 0}, "run: seeds is 0; expected a whole number from 1."),
         (ValueError, {"seeds": 1.5}, "run: seeds is 1.5; expected a whole number"),
         (ValueError, {"batch_size": 0}, "run: batch_size is 0; expected a whole"),
+        (TypeError, {"mesh": 3}, "run: mesh is 3; expected a jax.sharding.Mesh, such"),
         (
             ValueError,
             {"path": "/nowhere/result.npz"},

@@ -214,8 +214,13 @@ def test_samples_of_what_is_no_distribution():
         ),
         (
             lambda: sweep.integers(3, 2),
-            "integers: the interval goes from 3 to 2; expected -inf < low < high < "
-            "inf.",
+            "integers: the interval goes from 3 to 2; expected -4611686018427387904 < "
+            "low < high < 4611686018427387904.",
+        ),
+        (
+            lambda: sweep.integers(0, 2**70),
+            "integers: the interval goes from 0 to 1180591620717411303424; expected "
+            "-4611686018427387904 < low < high < 4611686018427387904.",
         ),
         (lambda: sweep.choice([]), "choice: 1 axis cannot be swept.\n"),
     ],
@@ -232,10 +237,43 @@ def test_an_unknown_axis():
     )
 
 
-@pytest.mark.parametrize("low", [0.5, "1"])
+@pytest.mark.parametrize("low", [0.5, "1", True, None], ids=str)
 def test_integers_are_whole(low):
-    with pytest.raises(TypeError, match="integers: low is .*; expected a whole number"):
-        sweep.integers(low, 9)
+    text = f"integers: low is {low!r}; expected a whole number."
+    assert message(TypeError, sweep.integers, low, 9) == text
+
+
+@pytest.mark.parametrize("make", [sweep.uniform, sweep.log_uniform])
+@pytest.mark.parametrize("high", ["1", None, True, 2j, jnp.ones(2)], ids=short_repr)
+def test_the_ends_of_intervals_are_numbers(make, high):
+    text = f"{make.__name__}: high is {short_repr(high)}; expected a number."
+    assert message(TypeError, make, 0.5, high) == text
+
+
+def test_the_ends_of_intervals_may_be_of_numpy_or_jax():
+    assert sweep.uniform(np.float32(0.5), jnp.array(2)) == sweep.uniform(0.5, 2.0)
+    assert sweep.integers(np.int64(1), jnp.array(2)) == sweep.integers(1, 2)
+
+
+def test_the_widest_integers():
+    low, high = -(2**62) + 1, 2**62 - 1
+    column = sweep.sample(KEY, 50, n=sweep.integers(low, high)).column("n")
+    assert low <= min(column) < -(2**60) and 2**60 < max(column) < high
+
+
+@pytest.mark.parametrize("make", [sweep.grid, sweep.zipped])
+def test_keys_and_arrays_of_objects_are_no_values(make):
+    keys = jax.random.split(KEY, 2)
+    objects = np.array([1, "a"], object)
+    text = message(TypeError, make, a=keys, b=[*keys], c=objects, d=[1, 2])
+    assert text == (
+        f"{make.__name__}: 3 axes cannot be swept.\n"
+        "  'a': keys of jax.random\n"
+        "  'b': keys of jax.random\n"
+        "  'c': an array of objects\n"
+        "Expected an array of numbers, or a list of anything but keys; each seed of "
+        "`run` has a key of its own."
+    )
 
 
 def test_equal_static_values_share_a_program():
