@@ -55,7 +55,8 @@ def run(
         key: a threefry key of `jax.random`, its default; the j-th seed of every
             configuration is `jax.random.fold_in(key, j)`.
         seeds: how often each configuration is trained, from 1.
-        path: a file to write after every chunk, at once or not at all. Where it exists,
+        path: a file to write after every chunk, at once or not at all; an error or
+            Ctrl-C loses no chunk that has ended. Where it exists,
             the lanes in it are not trained again; if it is of another space, key,
             number of seeds or `train`, it is refused and stays as it is. A long sweep
             is then cut into 16 chunks at least. Processes must share it.
@@ -131,15 +132,17 @@ def run(
         print(
             f"{path}: {resumed} of {record.done.size} lanes are done.", file=sys.stderr
         )
-    with _bar(record.done.size, resumed, progress and leads) as advance:
+    with (
+        _bar(record.done.size, resumed, progress and leads) as advance,
+        _kept(record, path if leads else None) as keep,
+    ):
         for lanes, program in zip(groups, programs, strict=True):
             todo = lanes[~record.done[tuple(lanes.T)]]
             if len(todo):
                 program.compile()
             for chunk in chunks(todo, program.size):
                 record.add(chunk, program(sweep.inputs(chunk)))
-                if path and leads:
-                    record.write(path)
+                keep()
                 advance(len(chunk))
     compilations = sum(program.compilations for program in programs)
     return Result(record, compilations, resumed)
@@ -204,6 +207,24 @@ def _agree_on(done: np.ndarray, mesh: Mesh) -> None:
             "run: the processes find different results at path; expected a file that "
             "they share."
         )
+
+
+@contextmanager
+def _kept(record: Record, path: Path | None) -> Iterator[Callable[[], None]]:
+    """Gives what writes the file, and writes again what came in its way."""
+    written = record.done.sum()
+
+    def keep() -> None:
+        nonlocal written
+        done = record.done.sum()
+        if path and done > written:
+            record.write(path)
+            written = done
+
+    try:
+        yield keep
+    finally:
+        keep()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import pytest
 
 import jaxopt_lite as jl
 from jaxopt_lite import sweep
-from jaxopt_lite.sweep import record
+from jaxopt_lite.sweep import lanes, record
 from tests.sweep.training import descend, message
 
 KEY = jax.random.key(7)
@@ -52,9 +52,42 @@ def stopped(tmp_path, monkeypatch):
 def test_an_interrupted_run_goes_on_where_it_stopped_and_says_so(stopped, capsys):
     assert [file.name for file in stopped.parent.iterdir()] == ["sweep.npz"]
     resumed = run(descend, SPACE, path=stopped)
-    assert f"{stopped}: 16 of 64 lanes are done." in capsys.readouterr().err
-    assert (resumed.resumed, resumed.compilations) == (16, 2)
+    assert f"{stopped}: 24 of 64 lanes are done." in capsys.readouterr().err
+    assert (resumed.resumed, resumed.compilations) == (24, 2)
     assert_same(resumed, run(descend, SPACE, progress=False))
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])
+def test_an_error_loses_no_chunk_that_has_ended(tmp_path, monkeypatch, error):
+    path, call, called = tmp_path / "sweep.npz", lanes.Program.__call__, []
+
+    def fourth_fails(self, inputs):
+        called.append(inputs)
+        if len(called) == 4:
+            raise error
+        return call(self, inputs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lanes.Program, "__call__", fourth_fails)
+        with pytest.raises(error):
+            run(descend, SPACE, path=path, progress=False)
+    assert run(descend, SPACE, path=path, progress=False).resumed == 24
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path, monkeypatch):
+    path, replace = tmp_path / "sweep.npz", type(tmp_path).replace
+
+    def full(self, target):
+        if target.exists():
+            raise OSError("No space left on device")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(path), "replace", full)
+        with pytest.raises(OSError, match="No space left"):
+            run(descend, SPACE, path=path, progress=False)
+    assert [*tmp_path.iterdir()] == [path]
+    assert run(descend, SPACE, path=path, progress=False).resumed == 8
 
 
 def test_a_finished_run_is_not_repeated(tmp_path):
@@ -67,7 +100,7 @@ def test_a_finished_run_is_not_repeated(tmp_path):
 
 def test_an_interrupted_run_cannot_be_loaded(stopped):
     assert message(ValueError, sweep.load, stopped) == (
-        f"{stopped}: 16 of 64 lanes are done; expected all. Call `run` again with this "
+        f"{stopped}: 24 of 64 lanes are done; expected all. Call `run` again with this "
         f"path: it goes on from there."
     )
 
