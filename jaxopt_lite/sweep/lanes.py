@@ -4,6 +4,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 from jax.extend.core import jaxpr_as_fun
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxopt_lite.core.checks import describe
 from jaxopt_lite.core.types import PyTree
 
 SMALL = 16
@@ -33,6 +35,22 @@ def run_again(traced: Any) -> Callable[[PyTree], PyTree]:
         return jax.tree.unflatten(structure, flat(*jax.tree.leaves(inputs)))
 
     return function
+
+
+def check_constants(jaxpr: Any) -> None:
+    """Refuses arrays that belong to a mesh of the caller: a lane knows none.
+
+    Raises:
+        ValueError: naming all that a lane uses.
+    """
+    types = [x.aval for x in jaxpr.jaxpr.constvars]
+    foreign = [describe(x) for x in types if not x.sharding.mesh.empty]
+    if foreign:
+        raise ValueError(
+            f"run: train uses arrays of a mesh: {', '.join(foreign)}; expected arrays "
+            f"that are made outside of jax.set_mesh, or of NumPy, such as "
+            f"np.asarray(x): each device trains its lanes alone."
+        )
 
 
 def digest(jaxpr: Any) -> str:
@@ -76,6 +94,7 @@ class Program:
         split = PartitionSpec(mesh.axis_names)
         self._sharding = NamedSharding(mesh, split)
         traced = trace(function, inputs)
+        check_constants(traced.jaxpr)
         self.digest = digest(traced.jaxpr)
         self._function = jax.jit(
             jax.shard_map(
@@ -179,6 +198,17 @@ def _free_on_host() -> float:
         return math.inf
     kib = [int(line.split()[1]) for line in lines if line.startswith("MemAvailable")]
     return 1024.0 * kib[0] if kib else math.inf
+
+
+@contextmanager
+def no_mesh() -> Iterator[None]:
+    """Leaves the mesh that the caller has set: a program has one of its own."""
+    if hasattr(jax, "set_mesh"):
+        set_mesh = jax.set_mesh
+    else:  # JAX 0.7
+        set_mesh = jax.sharding.use_mesh  # type: ignore[attr-defined]
+    with set_mesh(Mesh(np.empty((), object), ())):
+        yield
 
 
 def spans_processes(mesh: Mesh) -> bool:

@@ -14,7 +14,13 @@ from jax.sharding import Mesh
 from jaxopt_lite.sweep import metrics
 from jaxopt_lite.sweep.arguments import check, check_mesh, whole
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
-from jaxopt_lite.sweep.lanes import Program, chunks, everywhere, spans_processes
+from jaxopt_lite.sweep.lanes import (
+    Program,
+    chunks,
+    everywhere,
+    no_mesh,
+    spans_processes,
+)
 from jaxopt_lite.sweep.record import Record, checked
 from jaxopt_lite.sweep.result import Result
 from jaxopt_lite.sweep.space import Space
@@ -26,6 +32,7 @@ Train = Callable[[Any, jax.Array], dict[str, Any]]
 """From hyperparameters and a key to metrics."""
 
 
+@no_mesh()
 def run(
     train: Train,
     space: Space,
@@ -60,7 +67,8 @@ def run(
             the lanes in it are not trained again; if it is of another space, key,
             number of seeds or `train`, it is refused and stays as it is. A long sweep
             is then cut into 16 chunks at least. Processes must share it.
-        mesh: the devices, over all axes of it; None takes all that JAX sees.
+        mesh: the devices, over all axes of it; None takes all that JAX sees, and none
+            is taken from `jax.set_mesh`.
         batch_size: how many lanes run at once; None takes as many as fit into the
             memory that is free, as XLA estimates it; at least one on each device. The
             last chunk is padded, so that it needs no program of its own.
@@ -73,8 +81,9 @@ def run(
     Raises:
         KeyError: if `train` reads a hyperparameter that is no axis.
         TypeError: if an argument is of another type, or `train` returns no numbers.
-        ValueError: if `path` holds something else, or what `train` returns depends on
-            static values; nothing is overwritten.
+        ValueError: if `path` holds something else (nothing is overwritten), what
+            `train` returns depends on static values, it uses arrays of a mesh, or a
+            number is none in JAX's dtype.
 
     Example:
         >>> import jax
@@ -106,6 +115,7 @@ def run(
     if mesh is None:
         mesh = Mesh(np.array(jax.devices()), ("lanes",))
     check_mesh("run", mesh)
+    mesh = Mesh(mesh.devices, mesh.axis_names)  # whose axes no array names
     sweep = _Sweep(train, space, key, seeds)
     groups = [sweep.lanes(members) for members in space.programs()]
     programs = [

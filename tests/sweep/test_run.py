@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 import jaxopt_lite as jl
 from jaxopt_lite import sweep
@@ -182,6 +182,42 @@ def test_a_mesh_of_two_axes_takes_uneven_lanes():
     result = run(descend, space, seeds=3, mesh=mesh)
     assert result.metrics["losses"].shape == (3, 3, 10)
     assert_lanes_are_single_runs(result, descend, rtol=1e-5)
+
+
+set_mesh = getattr(jax, "set_mesh", None) or jax.sharding.use_mesh  # as of 0.7
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
+def test_a_mesh_that_is_set_changes_nothing(kind):
+    mesh = jax.make_mesh((4,), ("x",), axis_types=(kind,), devices=jax.devices()[:4])
+    train = trainer(10)
+    alone = run(train, SPACE).metrics["loss"]
+    for chosen in (None, mesh):
+        with set_mesh(mesh):
+            rates = jnp.array([1e-4, 1e-3, 1e-2])
+            space = sweep.zipped(learning_rate=rates, b1=[0.8, 0.9, 0.0])
+            found = run(train, space, key=jax.random.key(7), mesh=chosen)
+        np.testing.assert_array_equal(found.metrics["loss"], alone)
+
+
+@pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit], ids=str)
+def test_arrays_of_a_mesh_are_refused_and_those_of_numpy_are_not(kind):
+    mesh = jax.make_mesh((4,), ("x",), axis_types=(kind,), devices=jax.devices()[:4])
+    space = sweep.grid(rate=[0.1, 0.2])
+
+    def loss_of(x):
+        train = lambda h, key: {"loss": jnp.mean(h["rate"] * x)}  # noqa: E731
+        return run(train, space).metrics["loss"][:, 0]
+
+    with set_mesh(mesh):
+        x = jnp.ones((8, 3))
+        for spread in (x, jax.device_put(x, NamedSharding(mesh, PartitionSpec("x")))):
+            assert message(ValueError, loss_of, spread) == (
+                "run: train uses arrays of a mesh: float32[8,3]; expected arrays that "
+                "are made outside of jax.set_mesh, or of NumPy, such as np.asarray(x): "
+                "each device trains its lanes alone."
+            )
+        np.testing.assert_allclose(loss_of(np.asarray(x)), [0.1, 0.2])
 
 
 def test_metrics_may_be_of_any_real_dtype():
