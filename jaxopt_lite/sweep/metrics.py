@@ -13,9 +13,6 @@ from jaxopt_lite.core.value import short_repr
 Shapes = dict[str, jax.ShapeDtypeStruct]
 """The metrics of one lane, without their numbers."""
 
-NEVER = np.iinfo(np.int64).max
-"""The step of what does not happen."""
-
 
 def read(returned: Any) -> dict[str, jax.Array]:
     """The metrics of one lane, floats in at least float32.
@@ -107,12 +104,6 @@ def final(x: np.ndarray) -> np.ndarray:
     return x if x.ndim == 2 else x[:, :, -1]
 
 
-def first_not_finite(curve: np.ndarray) -> np.ndarray:
-    """The first step at which each curve is not finite, `NEVER` where all are."""
-    finite = np.isfinite(curve)
-    return np.where(finite.all(-1), NEVER, finite.argmin(-1))
-
-
 def diverged(metrics: dict[str, np.ndarray]) -> np.ndarray:
     """By lane, whether any number is not finite."""
     finite = [
@@ -127,9 +118,10 @@ def diverged_step(metrics: dict[str, np.ndarray]) -> np.ndarray:
 
     Of the longest curves: others have another unit.
     """
-    none = np.full(diverged(metrics).shape, NEVER)
     curves = [x for x in metrics.values() if x.ndim == 3]
     longest = max((x.shape[2] for x in curves), default=0)
-    steps = [first_not_finite(x) for x in curves if x.shape[2] == longest]
-    first = np.min([none, *steps], axis=0)
-    return np.where(first == NEVER, -1, first)
+    finite = np.ones((*diverged(metrics).shape, longest + 1), bool)
+    for x in curves:
+        if x.shape[2] == longest:
+            finite[:, :, :longest] &= np.isfinite(x)
+    return np.where(finite.all(-1), -1, finite.argmin(-1))

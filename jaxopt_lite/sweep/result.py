@@ -151,12 +151,22 @@ class Result:
         return self[first]
 
     def ranked(self, metric: str | None = None, *, maximize: bool = False) -> list[int]:
-        """The configurations from the best to the worst; the diverged stand last."""
-        mean = self.mean(self.default(metric)) * (-1 if maximize else 1)
+        """The configurations from the best to the worst, by number.
+
+        Those of which more seeds diverged stand behind those of which fewer did.
+
+        Args:
+            metric: the name of one; None as for `best`.
+            maximize: whether the greatest mean is the best.
+
+        Raises:
+            KeyError: if there is no such metric.
+        """
+        mean = self.mean(self._decisive(metric)) * (-1 if maximize else 1)
         order = np.lexsort([np.arange(len(self)), mean, self.diverged.sum(1)])
         return order.tolist()
 
-    def default(self, metric: str | None) -> str:
+    def _decisive(self, metric: str | None) -> str:
         """The name of a metric; for None `loss`, or the only one there is."""
         names = list(self.metrics)
         if metric is None and "loss" not in names and len(names) > 1:
@@ -193,7 +203,7 @@ class Result:
                 "table: rich is not installed. Install jaxopt_lite[sweep]; `to_dict` "
                 "needs nothing."
             ) from error
-        by = self.default(metric)
+        by = self._decisive(metric)
         shown = self.ranked(by, maximize=maximize)[:top]
         caption = (
             f"{len(shown)} of {len(self)} configurations, mean over "
@@ -287,7 +297,7 @@ class Result:
         """
         from jaxopt_lite.sweep.plot import draw
 
-        draw(self, Path(path), self.default(metric), over, maximize)
+        draw(self, Path(path), self._decisive(metric), over, maximize)
 
     def _of(self, metric: str) -> np.ndarray:
         return self.metrics[known("metric", metric, self.metrics)]
