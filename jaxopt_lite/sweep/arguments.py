@@ -30,17 +30,24 @@ def whole(where: str, name: str, x: Any, least: int) -> int:
     return n
 
 
-def check(where: str, train: Any, space: Any, key: Any) -> None:
+def check(where: str, call: str, train: Any, space: Any, key: Any) -> None:
     """Refuses what is no function, no space or no key of use.
+
+    Args:
+        where: the function of sweeps that was called.
+        call: how it calls `train`: the name of its argument and what this is given.
+        train: a function.
+        space: the configurations.
+        key: a key of `jax.random`.
 
     Raises:
         TypeError: if one is something else.
         ValueError: if numbers drawn with the key depend on who draws beside.
     """
     if not callable(train):
+        name, takes = call.split("(")
         raise TypeError(
-            f"{where}: train is {short_repr(train)}; expected a function of "
-            f"(hyperparams, key)."
+            f"{where}: {name} is {short_repr(train)}; expected a function of ({takes}."
         )
     if not isinstance(space, Space):
         raise TypeError(
@@ -54,6 +61,20 @@ def check(where: str, train: Any, space: Any, key: Any) -> None:
             f"{where}: key is of {impl}, with which a lane draws other numbers beside "
             f"other lanes; expected {THREEFRY}: "
             f"jax.random.key(0, impl={THREEFRY!r})."
+        )
+
+
+def one_program(where: str, space: Space) -> None:
+    """Refuses static axes of several values.
+
+    Raises:
+        ValueError: naming them.
+    """
+    static = [a.name for a in space.axes if not a.is_number and len(a.values) > 1]
+    if static:
+        raise ValueError(
+            f"{where}: {', '.join(map(repr, static))} has several static values; "
+            f"expected numbers, which one program can hold. Call it for each value."
         )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxopt_lite.core.types import PyTree
 from jaxopt_lite.sweep import metrics
-from jaxopt_lite.sweep.arguments import check, whole
+from jaxopt_lite.sweep.arguments import check, one_program, whole
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
 from jaxopt_lite.sweep.space import Space
 
@@ -85,7 +85,8 @@ def successive_halving(
         ({'learning_rate': 0.9}, [4, 2, 1])
     """
     where = "successive_halving"
-    check(where, train_rung, space, key)
+    call = "train_rung(hyperparams, state, key, rung)"
+    check(where, call, train_rung, space, key)
     one_program(where, space)
     eta, rungs = whole(where, "eta", eta, 2), whole(where, "rungs", rungs, 1)
     _check(len(space), eta, rungs)
@@ -93,7 +94,7 @@ def successive_halving(
 
     def train(rung: int, columns: Any, state: PyTree, key: jax.Array) -> Any:
         returned = train_rung(with_numbers(space[0], columns), state, key, rung)
-        return metrics.loss("successive_halving", returned)
+        return metrics.loss(f"{where}: train_rung", returned)
 
     @jax.jit
     def climb(columns: dict[str, jax.Array], key: jax.Array) -> Any:
@@ -101,7 +102,7 @@ def successive_halving(
         states: PyTree = None
         found = []
         for rung, size in enumerate(sizes):
-            best = ranked(losses)[:size]
+            best = metrics.from_least(losses)[:size]
             at, states = at[best], jax.tree.map(itemgetter(best), states)
             here = {name: x[at] for name, x in columns.items()}
             key_of = partial(jax.random.fold_in, jax.random.fold_in(key, rung))
@@ -109,31 +110,12 @@ def successive_halving(
                 here, states, jax.vmap(key_of)(at)
             )
             found.append((at, losses))
-        best = ranked(losses)[0]
+        best = metrics.from_least(losses)[0]
         return at[best], losses[best], jax.tree.map(itemgetter(best), states), found
 
     number, loss, state, found = climb(numbers(space), key)
     history = tuple(Rung(*map(np.asarray, rung)) for rung in found)
     return Halving(space[int(number)], int(number), float(loss), state, history)
-
-
-def ranked(losses: jax.Array) -> jax.Array:
-    """The positions of losses from the least to the greatest, the not finite last."""
-    return jnp.argsort(jnp.where(jnp.isfinite(losses), losses, jnp.inf), stable=True)
-
-
-def one_program(where: str, space: Space) -> None:
-    """Refuses static axes of several values.
-
-    Raises:
-        ValueError: naming them.
-    """
-    static = [a.name for a in space.axes if not a.is_number and len(a.values) > 1]
-    if static:
-        raise ValueError(
-            f"{where}: {', '.join(map(repr, static))} has several static values; "
-            f"expected numbers, which one program can hold. Call it for each value."
-        )
 
 
 def _check(n: int, eta: int, rungs: int) -> None:

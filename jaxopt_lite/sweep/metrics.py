@@ -25,7 +25,7 @@ def read(returned: Any) -> dict[str, jax.Array]:
         "{'loss': loss, 'losses': losses}."
     )
     if not isinstance(returned, dict) or not returned:
-        raise TypeError(f"sweep: train returned {short_repr(returned)}. {cure}")
+        raise TypeError(f"sweep: train returned {_shown(returned)}. {cure}")
     problems = [
         (str(name), text) for name, x in returned.items() if (text := _problem(name, x))
     ]
@@ -43,7 +43,7 @@ def _problem(name: Any, x: Any) -> str | None:
     if not isinstance(name, str):
         return f"named by a {type(name).__name__}"
     if not isinstance(x, bool | int | float | np.ndarray | np.generic | jax.Array):
-        return checks.describe(x)
+        return _described(x)
     dtype = jnp.result_type(x)
     is_real = jnp.issubdtype(dtype, jnp.number) or jnp.issubdtype(dtype, jnp.bool_)
     if not is_real or jnp.iscomplexobj(x) or np.ndim(x) > 1 or np.shape(x) == (0,):
@@ -84,19 +84,44 @@ def agree(shapes: list[Shapes], configurations: list[PyTree]) -> Shapes:
 
 
 def loss(where: str, returned: Any) -> tuple[PyTree, jax.Array]:
-    """The state and the loss that one stretch of a training ends with.
+    """The state and the loss, a float, that one stretch of a training ends with.
+
+    `where` says what has returned them.
 
     Raises:
         TypeError: if they are something else.
     """
     is_pair = isinstance(returned, tuple) and len(returned) == 2
     if not is_pair or _problem("loss", returned[1]) or np.ndim(returned[1]):
-        found = f"the loss {checks.describe(returned[1])}" if is_pair else returned
+        found = f"the loss {_described(returned[1])}" if is_pair else _shown(returned)
         raise TypeError(
-            f"{where}: the training returned {found}; expected a pair of a state and a "
-            f"loss, a real number."
+            f"{where} returned {found}; expected a pair of a state and a loss, a real "
+            f"number."
         )
-    return returned[0], _widened(returned[1])
+    return returned[0], jnp.asarray(returned[1], float)
+
+
+def from_least(losses: jax.Array) -> jax.Array:
+    """The positions of losses from the least to the greatest, the not finite last."""
+    return jnp.argsort(jnp.where(jnp.isfinite(losses), losses, jnp.inf), stable=True)
+
+
+class _Text(str):
+    """A leaf in words, for the `repr` of a tree."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def _shown(tree: PyTree) -> str:
+    """A tree with its arrays in words, whether or not they are traced."""
+    return repr(jax.tree.map(lambda x: _Text(short_repr(x)), tree))
+
+
+def _described(x: Any) -> str:
+    if isinstance(x, dict | list | tuple):
+        return f"{_shown(x)}, {checks.article(type(x).__name__)}"
+    return checks.describe(x)
 
 
 def final(x: np.ndarray) -> np.ndarray:

@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import keystr
 
+from jaxopt_lite.core import checks
 from jaxopt_lite.core.types import PyTree
 from jaxopt_lite.core.value import short_repr
 from jaxopt_lite.sweep import metrics
-from jaxopt_lite.sweep.arguments import check, whole
+from jaxopt_lite.sweep.arguments import check, one_program, whole
 from jaxopt_lite.sweep.axis import Axis
-from jaxopt_lite.sweep.halving import one_program, ranked
 from jaxopt_lite.sweep.hyperparameters import numbers, with_numbers
 from jaxopt_lite.sweep.space import Space
 
@@ -105,17 +106,22 @@ def population_based_training(
         ((6, 4), (6,))
     """
     where = "population_based_training"
-    check(where, train_round, space, key)
+    check(where, "train_round(hyperparams, state, key)", train_round, space, key)
     one_program(where, space)
     rounds = whole(where, "rounds", rounds, 1)
     _check(len(space), exploit, explore)
     n, replaced = len(space), max(1, int(exploit * len(space)))
     axes = {axis.name: axis for axis in space.axes if axis.is_number}
 
-    def train(columns: Columns, states: PyTree, key: jax.Array) -> Any:
+    def train(
+        columns: Columns, states: PyTree, key: jax.Array, is_first: bool = False
+    ) -> Any:
         def one(columns: Columns, state: PyTree, key: jax.Array) -> Any:
             returned = train_round(with_numbers(space[0], columns), state, key)
-            return metrics.loss("population_based_training", returned)
+            found, loss = metrics.loss(f"{where}: train_round", returned)
+            if not is_first:
+                _check_state(where, state, found)
+            return found, loss
 
         keys = jax.vmap(partial(jax.random.fold_in, key))(jnp.arange(n))
         return jax.vmap(one)(columns, states, keys)
@@ -123,7 +129,7 @@ def population_based_training(
     def copy(columns: Columns, losses: jax.Array, key: jax.Array) -> Any:
         """The parent of each member, and the numbers that it goes on with."""
         choosing, *moving = jax.random.split(key, 1 + len(columns))
-        order = ranked(losses)
+        order = metrics.from_least(losses)
         first = order[:replaced]
         is_finite = jnp.isfinite(losses[first]).at[0].set(True)
         chance = is_finite / is_finite.sum()
@@ -146,12 +152,12 @@ def population_based_training(
 
     @jax.jit
     def evolve(columns: Columns, key: jax.Array) -> Any:
-        states, losses = train(columns, None, jax.random.fold_in(key, 0))
+        states, losses = train(columns, None, jax.random.fold_in(key, 0), is_first=True)
         first = (columns, losses, jnp.arange(n))
         carry = (columns, states, losses, key)
         carry, later = jax.lax.scan(round_, carry, jnp.arange(1, rounds))
         history = jax.tree.map(lambda x, y: jnp.concatenate([x[None], y]), first, later)
-        best = ranked(carry[2])[0]
+        best = metrics.from_least(carry[2])[0]
         return best, carry[2][best], jax.tree.map(lambda x: x[best], carry[1]), history
 
     columns = {name: jnp.asarray(x) for name, x in numbers(space).items()}
@@ -172,6 +178,47 @@ def _moved(axis: Axis, x: jax.Array, explore: float, key: jax.Array) -> jax.Arra
     if jnp.issubdtype(x.dtype, jnp.integer):
         moved = x + sign * jnp.maximum(1, jnp.abs(jnp.round(moved - x)))
     return jnp.clip(moved, low, high).astype(x.dtype)
+
+
+def _check_state(where: str, before: PyTree, after: PyTree) -> None:
+    """Refuses a state that cannot take the place of the one before.
+
+    Raises:
+        TypeError: naming every leaf that differs.
+    """
+    old, new = _leaves(before), _leaves(after)
+    problems = [
+        (path, f"{_found(new, path)}; it was {_found(old, path)} before")
+        for path in {**old, **new}
+        if path not in old or path not in new or not _fits(new[path], old[path])
+    ]
+    found, expected = map(str, map(jax.tree.structure, (after, before)))
+    if not problems and found != expected:
+        problems = [("state", f"{found}; it was {expected} before")]
+    if problems:
+        checks.fail(
+            f"{where}: train_round returned another kind of state than it was given.",
+            problems,
+            "Expected the same paths, shapes and dtypes from the first round on, such "
+            "as by jnp.zeros(shape, dtype) there or x.astype(dtype) later.",
+            TypeError,
+        )
+
+
+def _leaves(state: PyTree) -> dict[str, Any]:
+    pairs = jax.tree_util.tree_leaves_with_path({"state": state})
+    return {keystr(path, simple=True, separator="/"): x for path, x in pairs}
+
+
+def _found(leaves: dict[str, Any], path: str) -> str:
+    return checks.describe(leaves[path]) if path in leaves else "missing"
+
+
+def _fits(new: Any, old: Any) -> bool:
+    """Whether a leaf may follow another one, whose dtype gives way where it is weak."""
+    new = jnp.asarray(new)
+    dtype = jnp.result_type(old, new) if old.weak_type else old.dtype
+    return old.shape == new.shape and new.dtype == dtype
 
 
 def _check(n: int, exploit: float, explore: float) -> None:

@@ -106,7 +106,7 @@ def run(
         >>> result.best().hyperparams, result.compilations
         ({'learning_rate': 0.4}, 1)
     """
-    check("run", train, space, key)
+    check("run", "train(hyperparams, key)", train, space, key)
     seeds = whole("run", "seeds", seeds, 1)
     if batch_size is not None:
         batch_size = whole("run", "batch_size", batch_size, 1)

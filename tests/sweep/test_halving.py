@@ -104,13 +104,19 @@ def test_all_diverged():
         ),
         (
             TypeError,
-            {"train_rung": lambda h, state, key, rung: h["learning_rate"]},
-            "the training returned ",
+            {"train_rung": lambda h, state, key, rung: {"loss": h["learning_rate"]}},
+            "train_rung returned {'loss': float32[]}; expected a pair of a state and "
+            "a loss, a real number.",
+        ),
+        (
+            TypeError,
+            {"train_rung": 3},
+            "train_rung is 3; expected a function of (hyperparams, state, key, rung).",
         ),
         (
             TypeError,
             {"train_rung": lambda h, state, key, rung: ((), jnp.ones(2))},
-            "the training returned the loss float32[2]; expected",
+            "train_rung returned the loss float32[2]; expected",
         ),
     ],
 )

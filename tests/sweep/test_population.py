@@ -137,7 +137,11 @@ def test_members_that_diverge_are_replaced():
         (ValueError, {"exploit": 0.6}, "exploit is 0.6; expected 0 < x <= 0.5."),
         (ValueError, {"explore": 0}, "explore is 0; expected 0 < x < inf."),
         (TypeError, {"exploit": "a"}, "exploit is 'a'; expected a number."),
-        (TypeError, {"train_round": None}, "train is None; expected a function of"),
+        (
+            TypeError,
+            {"train_round": None},
+            "train_round is None; expected a function of (hyperparams, state, key).",
+        ),
         (TypeError, {"key": 0}, "key is 0; expected a key, such as"),
         (
             ValueError,
@@ -153,7 +157,7 @@ def test_members_that_diverge_are_replaced():
         (
             TypeError,
             {"train_round": lambda h, state, key: None},
-            "the training returned None; expected a pair of a state and a loss, a real "
+            "train_round returned None; expected a pair of a state and a loss, a real "
             "number.",
         ),
     ],
@@ -185,3 +189,78 @@ def test_small_whole_numbers_are_explored():
     space = sweep.zipped(n=jnp.array([1, 1, 1, 9]))
     found = train_population(train, space, rounds=30)
     assert len(set(found.hyperparams["n"].ravel().tolist())) > 2
+
+
+def first_then(first, later):
+    """A training whose state changes its kind after the first round."""
+    return lambda h, state, key: (first() if state is None else later(), h["rate"])
+
+
+@pytest.mark.parametrize(
+    ("first", "later", "differences"),
+    [
+        (
+            lambda: {"a": [jnp.zeros(2), jnp.int32(0)], "b": 1.0},
+            lambda: {"a": [jnp.zeros(3), jnp.float32(0)], "b": 2.0},
+            "  'state/a/0': float32[3]; it was float32[2] before\n"
+            "  'state/a/1': float32[]; it was int32[] before\n",
+        ),
+        (
+            lambda: {"a": jnp.zeros(2)},
+            lambda: {"b": jnp.zeros(2)},
+            "  'state/a': missing; it was float32[2] before\n"
+            "  'state/b': float32[2]; it was missing before\n",
+        ),
+        (
+            lambda: jnp.zeros(2),
+            lambda: (jnp.zeros(2),),
+            "  'state': missing; it was float32[2] before\n"
+            "  'state/0': float32[2]; it was missing before\n",
+        ),
+        (
+            lambda: [jnp.zeros(2)],
+            lambda: (jnp.zeros(2),),
+            "  'state': PyTreeDef((*,)); it was PyTreeDef([*]) before\n",
+        ),
+        (
+            lambda: jnp.float32(1),
+            lambda: 2,
+            "  'state': 2, an int; it was float32[] before\n",
+        ),
+    ],
+    ids=["leaves", "names", "depth", "nodes", "Python"],
+)
+def test_a_state_that_changes_its_kind(first, later, differences):
+    train = first_then(first, later)
+    text = message(TypeError, train_population, train, SPACE)
+    assert text == (
+        "population_based_training: train_round returned another kind of state than "
+        f"it was given.\n{differences}"
+        "Expected the same paths, shapes and dtypes from the first round on, such as "
+        "by jnp.zeros(shape, dtype) there or x.astype(dtype) later."
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "later"),
+    [
+        (lambda: 0, lambda: jnp.int32(2)),
+        (lambda: 0, lambda: jnp.float32(2.0)),
+        (lambda: 0, lambda: 2.0),
+        (lambda: jnp.float32(0), lambda: 2.0),
+        (lambda: ((), None, jax.random.key(0)), lambda: ((), None, jax.random.key(2))),
+    ],
+    ids=["int32", "float32", "float", "weak", "key"],
+)
+def test_a_state_of_python_numbers_or_keys(first, later):
+    found = train_population(first_then(first, later), SPACE)
+    jax.tree.map(lambda x, y: np.testing.assert_(x == y), found.state, later())
+
+
+def test_a_loss_may_be_a_whole_number_at_times():
+    train = lambda h, state, key: (  # noqa: E731
+        jnp.zeros(()),
+        jnp.int32(3) if state is None else h["rate"],
+    )
+    found = train_population(train, SPACE)
+    assert found.losses.dtype == np.float32 and (found.losses[0] == 3).all()

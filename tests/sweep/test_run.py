@@ -266,6 +266,7 @@ def test_a_hyperparameter_that_is_no_axis():
         ({}, "{}."),
         (np.ones(()), "array(1.)."),
         ((1.0, 2.0), "(1.0, 2.0)."),
+        ([jnp.ones(2)], "[float32[2]]."),
     ],
     ids=str,
 )
@@ -284,6 +285,7 @@ def test_metrics_that_are_no_numbers():
             "loss": hyperparams["a"],
             "name": "adam",
             "none": None,
+            "list": [hyperparams["a"]],
             "matrix": jnp.ones((2, 3)),
             "empty": jnp.ones(0),
             "complex": jnp.ones((), jnp.complex64),
@@ -295,6 +297,7 @@ def test_metrics_that_are_no_numbers():
         "sweep: train returned what cannot be kept.\n"
         "  'name': 'adam', a str\n"
         "  'none': None\n"
+        "  'list': [float32[]], a list\n"
         "  'matrix': float32[2,3]\n"
         "  'empty': float32[0]\n"
         "  'complex': complex64[]\n"
