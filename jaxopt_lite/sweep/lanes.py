@@ -105,8 +105,8 @@ class Program:
                 check_vma=False,
             )
         )
-        at_most = max(math.ceil(self._lanes / pieces), SMALL) + mesh.size
-        self._trace(batch_size or at_most)
+        whole = math.ceil(self._lanes / mesh.size) * mesh.size
+        self._trace(batch_size or max(whole // pieces, SMALL))
 
     @property
     def shapes(self) -> PyTree:

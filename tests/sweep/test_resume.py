@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from jax.sharding import Mesh
 
 import jaxopt_lite as jl
 from jaxopt_lite import sweep
@@ -295,18 +296,23 @@ def test_another_train_is_refused(tmp_path):
     assert "'train': ['" in message(ValueError, run, train, space, path=path)
 
 
-def test_a_file_is_written_while_a_sweep_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("count", "devices", "chunks"),
+    [(16, 8, 1), (100, 1, 7), (256, 8, 16), (300, 3, 17), (512, 8, 16), (5000, 2, 17)],
+)
+def test_a_file_is_written_while_a_sweep_runs(
+    tmp_path, monkeypatch, count, devices, chunks
+):
     written = []
-    write = record.Record.write
     monkeypatch.setattr(
-        record.Record,
-        "write",
-        lambda self, path: (written.append(int(self.done.sum())), write(self, path)),
+        record.Record, "write", lambda self, path: written.append(self.done.sum())
     )
-    space = sweep.grid(learning_rate=jnp.linspace(0.1, 0.9, 512))
+    space = sweep.grid(learning_rate=jnp.linspace(0.1, 0.9, count))
     train = lambda h, key: {"loss": h["learning_rate"]}  # noqa: E731
-    run(train, space, seeds=1, path=tmp_path / "sweep.npz", progress=False)
-    assert len(written) >= 8 and written[-1] == 512
+    mesh = Mesh(np.array(jax.devices()[:devices]), ("lanes",))
+    path = tmp_path / "sweep.npz"
+    run(train, space, seeds=1, path=path, mesh=mesh, batch_size=None, progress=False)
+    assert len(written) == chunks and written[-1] == count
 
 
 @pytest.mark.parametrize(
