@@ -63,11 +63,11 @@ def run(
             configuration is `jax.random.fold_in(key, j)`.
         seeds: how often each configuration is trained, from 1.
         path: a file to write after every chunk, at once or not at all; an error or
-            Ctrl-C loses no chunk that has ended. Where it exists,
-            the lanes in it are not trained again; if it is of another space, key,
-            number of seeds or `train`, it is refused and stays as it is, as it may be
-            under another version of JAX. From 256 lanes on, a program is then cut into
-            16 chunks at least. Processes must share it.
+            Ctrl-C loses no chunk that has ended. Where it exists, the lanes in it are
+            not trained again; if it is of another space, key, number of seeds or
+            `train`, or perhaps of another version of JAX, it is refused and stays as it
+            is. From 256 lanes on, a program is then cut into 16 chunks at least.
+            Processes must share it.
         mesh: the devices, over all axes of it; None takes all that JAX sees, and none
             is taken from `jax.set_mesh`.
         batch_size: how many lanes run at once; None takes as many as fit into the
