@@ -197,9 +197,9 @@ def report(
         ),
         how=(
             "Seconds from the first call of a factory to the last loss, all caches "
-            f"empty, in turns: median of {size.often * repeats}, of the loop {repeats}; "
-            "their ratio to our vmap (quartiles). The loop builds and compiles a "
-            "training for each."
+            f"empty, in turns: median of {size.often * repeats}, of the loop "
+            f"{repeats}; their ratio to our vmap (quartiles). The loop builds and "
+            "compiles a training for each."
         ),
         libraries=libraries,
         columns=["way", "library", "compilations", "seconds", "ratio"],
