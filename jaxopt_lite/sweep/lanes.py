@@ -203,6 +203,9 @@ def _free_on_host() -> float:
 @contextmanager
 def no_mesh() -> Iterator[None]:
     """Leaves the mesh that the caller has set: a program has one of its own."""
+    if jax.sharding.get_abstract_mesh().empty:
+        yield
+        return
     if hasattr(jax, "set_mesh"):
         set_mesh = jax.set_mesh
     else:  # JAX 0.7
