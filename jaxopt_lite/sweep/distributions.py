@@ -35,7 +35,7 @@ class Uniform(Distribution):
     high: float
 
     def at(self, u: np.ndarray) -> np.ndarray:
-        return self.low + (self.high - self.low) * u
+        return self.low * (1 - u) + self.high * u  # of which none overflows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +48,7 @@ class LogUniform(Distribution):
     high: float
 
     def at(self, u: np.ndarray) -> np.ndarray:
-        return self.low * (self.high / self.low) ** u
+        return self.low ** (1 - u) * self.high**u
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +95,7 @@ def uniform(low: float, high: float) -> Distribution:
 def log_uniform(low: float, high: float) -> Distribution:
     """Numbers from `low` to `high` whose logarithms are all equally likely.
 
-        low * (high / low)**u, with u uniform in [0, 1)
+        low**(1 - u) * high**u, with u uniform in [0, 1)
 
     Args:
         low: where the interval begins, above 0.
