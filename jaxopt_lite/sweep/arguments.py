@@ -92,10 +92,11 @@ def check_mesh(where: str, mesh: Any) -> None:
 
 
 def check_key(where: str, key: Any) -> None:
-    """Refuses what is no single key.
+    """Refuses what is no single key, and a call that JAX traces.
 
     Raises:
         TypeError: saying what was found.
+        ValueError: if the numbers of the key are not at hand.
     """
     is_typed = isinstance(key, jax.Array) and jnp.issubdtype(
         key.dtype, jax.dtypes.prng_key
@@ -105,4 +106,9 @@ def check_key(where: str, key: Any) -> None:
         raise TypeError(
             f"{where}: key is {short_repr(key)}; expected a key, such as "
             f"jax.random.key(0)."
+        )
+    if isinstance(jax.random.key_data(key), jax.core.Tracer):
+        raise ValueError(
+            f"{where}: called within jax.jit or another transformation; expected a "
+            f"call outside."
         )

@@ -352,6 +352,16 @@ def test_arguments_of_another_kind(error, change, text):
     assert message(error, sweep.run, **{**arguments, **change}).startswith(text)
 
 
+@pytest.mark.parametrize("key", [KEY, None], ids=["closed over", "given"])
+def test_no_run_within_jit(key):
+    space = sweep.grid(learning_rate=[0.1])
+    within = jax.jit(
+        lambda given: run(descend, space, key=given if key is None else key).metrics
+    )
+    text = message(ValueError, within, KEY)
+    assert text.startswith("run: called within jax.jit or another transformation;")
+
+
 @pytest.mark.parametrize("impl", ["rbg", "unsafe_rbg"])
 def test_keys_whose_numbers_depend_on_the_batch_are_refused(impl):
     text = message(

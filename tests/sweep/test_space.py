@@ -13,6 +13,7 @@ from jaxopt_lite.core.value import short_repr
 from tests.sweep.training import message
 
 KEY = jax.random.key(0)
+UNIT = sweep.uniform(0, 1)
 
 
 def test_a_grid_is_all_combinations_and_the_last_axis_is_fastest():
@@ -255,6 +256,14 @@ def test_the_ends_of_intervals_may_be_of_numpy_or_jax():
     assert sweep.integers(np.int64(1), jnp.array(2)) == sweep.integers(1, 2)
 
 
+def test_the_widest_intervals():
+    b = 1e308
+    column = sweep.sobol(KEY, 64, x=sweep.uniform(-b, b)).column("x")
+    assert -b <= min(column) < -0.9 * b and 0.9 * b < max(column) < b
+    column = sweep.sobol(KEY, 64, x=sweep.log_uniform(1 / b, b)).column("x")
+    assert 1 / b <= min(column) < 1e-290 and 1e290 < max(column) < b
+
+
 def test_the_widest_integers():
     low, high = -(2**62) + 1, 2**62 - 1
     column = sweep.sample(KEY, 50, n=sweep.integers(low, high)).column("n")
@@ -327,3 +336,12 @@ def test_values_that_differ_have_labels_that_differ(values, labels):
     assert [*map(repr, found)] == [*map(repr, labels)]
     loaded = sweep.grid(a=axis.labels).axis("a")  # as from a file
     assert loaded.labels == axis.labels
+
+
+@pytest.mark.parametrize("draw", [sweep.sample, sweep.sobol])
+def test_spaces_are_not_drawn_within_jit(draw):
+    text = message(ValueError, jax.jit(lambda key: draw(key, 4, x=UNIT).rows), KEY)
+    assert text == (
+        f"{draw.__name__}: called within jax.jit or another transformation; expected a "
+        f"call outside."
+    )
