@@ -192,9 +192,9 @@ def _check_state(where: str, before: PyTree, after: PyTree) -> None:
         for path in {**old, **new}
         if path not in old or path not in new or not _fits(new[path], old[path])
     ]
-    found, expected = map(str, map(jax.tree.structure, (after, before)))
-    if not problems and found != expected:
-        problems = [("state", f"{found}; it was {expected} before")]
+    structures: Any = jax.tree.structure(after), jax.tree.structure(before)
+    if not problems and structures[0] != structures[1]:
+        problems = [("state", "{}; it was {} before".format(*structures))]
     if problems:
         checks.fail(
             f"{where}: train_round returned another kind of state than it was given.",
