@@ -10,8 +10,8 @@ from jaxopt_lite.combine.gate import both, committing, gate, steps_at
 from jaxopt_lite.combine.skipping import call_skip, first_skip_state
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.numbers import fixed_whole_number, whole_number
 from jaxopt_lite.core.numerics import saturating_increment
-from jaxopt_lite.core.ranges import fixed_whole_number, whole_number
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
     GradientTransformation,

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core.hyperparameters import Schedule
+from jaxopt_lite.core.numbers import keeps_state, number
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.ranges import keeps_state, number
 from jaxopt_lite.core.value import is_array
 from jaxopt_lite.schedules.stateful import WrappedSchedule
 

@@ -14,14 +14,9 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import at_count
 from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.matrices import Axes, MatrixAxes, matrix_axes
+from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.numerics import saturating_increment
-from jaxopt_lite.core.ranges import (
-    WHOLE_TREE,
-    FiniteNumber,
-    Steps,
-    checked,
-    fixed_whole_number,
-)
+from jaxopt_lite.core.ranges import WHOLE_TREE, FiniteNumber, Steps, checked
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import (
     GradientTransformation,

@@ -11,13 +11,13 @@ import numpy as np
 from jaxopt_lite.combine.gate import both, committing, gate
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import Link
+from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.numerics import (
     distinct_unit,
     real,
     saturating_increment,
     squares_in_units,
 )
-from jaxopt_lite.core.ranges import fixed_whole_number
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.transformation import (
     GradientTransformation,

@@ -12,8 +12,8 @@ from jaxopt_lite.combine.arguments import Given, bind, call, refuse_unknown, sor
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.checks import article
 from jaxopt_lite.core.hyperparameters import at_count, is_numeric
+from jaxopt_lite.core.numbers import unchecked
 from jaxopt_lite.core.numerics import saturating_increment
-from jaxopt_lite.core.ranges import unchecked
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
     FromFunctions,

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxopt_lite.combine.gate import both, committing
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import fixed_whole_number
+from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import (
     GradientTransformation,

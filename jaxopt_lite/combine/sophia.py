@@ -11,7 +11,7 @@ from jaxopt_lite.combine.gate import both, committing
 from jaxopt_lite.combine.noise import count_arrays, key_data
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import fixed_whole_number
+from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
     GradientTransformation,

@@ -1,32 +1,28 @@
-"""The ranges of hyperparameters: declared at fields, checked where concrete."""
+"""The ranges that a rule declares at its fields, in their annotations."""
 
-import contextlib
-import contextvars
 import dataclasses
 import enum
-import inspect
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection
 from functools import partial
-from typing import Annotated, Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, NamedTuple, TypeAlias, TypeVar, cast
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
-from jaxopt_lite.core.checks import article
-from jaxopt_lite.core.hyperparameters import FromFunction, Schedule, is_scheduled
-from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.types import Numeric, cached
-from jaxopt_lite.core.value import Value, field_names, is_array
+from jaxopt_lite.core.numbers import (
+    BOUND,
+    DECAY,
+    FINITE,
+    NON_NEGATIVE,
+    fixed_number,
+    fixed_whole_number,
+    number,
+    whole_number,
+    whole_tree_number,
+)
+from jaxopt_lite.core.types import cached
+from jaxopt_lite.core.value import Value, field_names
 
 _Value = TypeVar("_Value", bound=Value)
-
-NON_NEGATIVE = "[0, inf)"
-FINITE = "(-inf, inf)"
-DECAY = "[0, 1)"
-BOUND = "[0, inf]"
 
 
 class Within(NamedTuple):
@@ -42,19 +38,17 @@ class Whole(NamedTuple):
 
 
 class Scope(enum.Enum):
-    """Says in an annotation how far a number must stay the same."""
+    """Says in an annotation how far a number stays the same."""
 
-    WHOLE_TREE = enum.auto()
-    FIXED = enum.auto()
-    """For the whole tree, and at every step."""
+    WHOLE_TREE = "for all leaves"
+    FIXED = "for all leaves, and at every step"
 
 
 WHOLE_TREE = Scope.WHOLE_TREE
 FIXED = Scope.FIXED
 
 Magnitude: TypeAlias = Annotated[Any, Within(NON_NEGATIVE)]
-"""A field for a number of at least 0: given as any hyperparameter, read as one number.
-"""
+"""A field for a number of at least 0; it is given as any hyperparameter may be."""
 
 Decay: TypeAlias = Annotated[Any, Within(DECAY)]
 """A field for the weight of the past in a moving mean."""
@@ -64,7 +58,6 @@ FiniteNumber: TypeAlias = Annotated[Any, Within(FINITE)]
 
 Bound: TypeAlias = Annotated[Any, Within(BOUND)]
 """A field for a number of at least 0, where infinity bounds nothing."""
-
 
 Steps: TypeAlias = Annotated[Any, Whole(1)]
 """A field for a number of steps, at least 1."""
@@ -84,22 +77,6 @@ def checked(value: _Value) -> _Value:
         for name, check in _checks(type(value)).items()
     }
     return cast(_Value, dataclasses.replace(cast(Any, value), **numbers))
-
-
-@contextlib.contextmanager
-def unchecked() -> Iterator[None]:
-    """Lets numbers pass that were checked when they were given.
-
-    What a schedule gives must not stop a training under way, which `jit` would not.
-    """
-    token = _IS_CHECKED.set(False)
-    try:
-        yield
-    finally:
-        _IS_CHECKED.reset(token)
-
-
-_IS_CHECKED = contextvars.ContextVar("is_checked", default=True)
 
 
 @cached
@@ -126,14 +103,7 @@ def _check(hint: Any) -> Callable[..., Any] | None:
             check = fixed_whole_number if FIXED in marks else whole_number
             return partial(check, least=mark.least)
         if isinstance(mark, Within):
-            check = (
-                fixed_number
-                if FIXED in marks
-                else whole_tree_number
-                if WHOLE_TREE in marks
-                else number
-            )
-            return partial(check, interval=mark.interval)
+            return partial(_scoped(marks), interval=mark.interval)
     return None
 
 
@@ -141,171 +111,7 @@ def _or_none(check: Callable[..., Any], name: str, value: Any) -> Any:
     return None if value is None else check(name, value)
 
 
-def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
-    """A hyperparameter that a leaf rule reads, checked where it is concrete.
-
-    `by_path` is looked for before callables, since it is one. A plain function becomes
-    a schedule. Tracers and what schedules give are let pass.
-
-    Args:
-        name: the argument's name, for the error.
-        value: a Python number, an array, a schedule, a function of the count, or
-            `by_path` of these.
-        interval: the numbers allowed, as in `"[0, 1)"`.
-
-    Returns:
-        The hyperparameter as a rule keeps it; the lift resolves it to a number.
-
-    Raises:
-        TypeError: if it is none of these.
-        ValueError: if a concrete number lies outside the interval.
-    """
-    if isinstance(value, ByPath):
-        if any(isinstance(v, ByPath) for v in value.values):
-            _refuse_type(name, value)
-        resolved = tuple(
-            number(f"{name}[{pattern!r}]", v, interval)
-            for pattern, v in zip(value.patterns, value.values, strict=True)
-        )
-        return cast(Numeric, dataclasses.replace(value, values=resolved))
-    if isinstance(value, Schedule):
-        return cast(Numeric, value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, bool | str) or value is None:
-        _refuse_type(name, value)
-    if isinstance(value, int | float):
-        _check_range(name, value, interval)
-        return float(value)
-    if is_array(value) or isinstance(value, np.ndarray):
-        return _array(name, value, interval)
-    if callable(value):
-        _check_function(name, value)
-        return cast(Numeric, FromFunction(value))
-    _refuse_type(name, value)
-
-
-def _array(name: str, value: Any, interval: str) -> Numeric:
-    """An array of numbers, whole ones made floating."""
-    dtype = value.dtype
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
-        _refuse_type(name, value)
-    _check_range(name, value, interval)
-    if jnp.issubdtype(dtype, jnp.integer):
-        return jnp.asarray(value).astype(float)
-    return cast(Numeric, value)
-
-
-def _check_function(name: str, function: Callable[..., Any]) -> None:
-    """Refuses a function of something else than the count."""
-    if keeps_state(function):
-        raise TypeError(
-            f"{name} is {function!r}, which keeps a state of its own; expected a "
-            f"function of the step count. Give it to `inject_hyperparams` of the "
-            f"optimizer, where there is a place for that state."
-        )
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        return
-    needed = [p.name for p in parameters if p.default is p.empty and p.kind in _PLAIN]
-    if len(needed) > 1:
-        raise TypeError(
-            f"{name} is a function of ({', '.join(needed)}); expected one of the step "
-            f"count alone. If it makes a schedule, call it."
-        )
-
-
-def keeps_state(x: Any) -> bool:
-    """Whether a value is a schedule with a state of its own."""
-    methods = (getattr(x, name, None) for name in ("init", "update", "__call__"))
-    return not isinstance(x, type) and all(map(callable, methods))
-
-
-_PLAIN = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-
-
-def whole_tree_number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
-    """A hyperparameter that all leaves share, so that `by_path` makes no sense.
-
-    Raises:
-        TypeError: if `value` is `by_path`, besides what `number` raises.
-    """
-    if isinstance(value, ByPath):
-        raise TypeError(
-            f"{name} is one number for the whole tree, found by_path. Use `partition` "
-            f"to give groups of parameters transformations of their own."
-        )
-    return number(name, value, interval)
-
-
-def fixed_number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
-    """A hyperparameter of the whole tree that must not change from step to step.
-
-    Raises:
-        TypeError: if `value` is a schedule, besides what `whole_tree_number` raises.
-    """
-    x = whole_tree_number(name, value, interval)
-    if is_scheduled(x):
-        raise TypeError(
-            f"{name} is {value!r}; expected a number or an array that stays the same "
-            f"at every step."
-        )
-    return x
-
-
-def whole_number(name: str, value: Any, least: int = 1) -> Any:
-    """A number of steps, checked where it is concrete.
-
-    Args:
-        name: the argument's name, for the error.
-        value: an integer, an array, a schedule or a function of the count.
-        least: the smallest number allowed.
-
-    Returns:
-        The number, an integer where it is concrete.
-
-    Raises:
-        TypeError: if it is none of these.
-        ValueError: if a concrete number is too small or has a fraction.
-    """
-    x = whole_tree_number(name, value, f"[{least}, inf)")
-    if isinstance(x, float):
-        if not x.is_integer():
-            raise ValueError(f"{name} is {x:g}; expected an integer.")
-        return int(x)
-    return value if is_array(value) else x
-
-
-def fixed_whole_number(name: str, value: Any, least: int = 1) -> Any:
-    """A number of steps, where there is no count that a schedule could be read at.
-
-    Raises:
-        TypeError: if `value` is a schedule, besides what `whole_number` raises.
-    """
-    x = whole_number(name, value, least)
-    if is_scheduled(x):
-        raise TypeError(
-            f"{name} is {value!r}; expected an integer or an array: no count is kept "
-            f"here that a schedule could be read at."
-        )
-    return x
-
-
-def _refuse_type(name: str, value: Any) -> NoReturn:
-    raise TypeError(
-        f"{name} is {value!r}, {article(type(value).__name__)}; expected a number, an "
-        f"array, a schedule or by_path of these."
-    )
-
-
-def _check_range(name: str, value: Any, interval: str) -> None:
-    if isinstance(value, jax.core.Tracer) or not _IS_CHECKED.get():
-        return
-    values = np.asarray(value, np.float64)
-    low, high = map(float, interval[1:-1].split(","))
-    above = values >= low if interval[0] == "[" else values > low
-    below = values <= high if interval[-1] == "]" else values < high
-    if not np.all(above & below):
-        wrong = values[~(above & below)].ravel()[0]
-        raise ValueError(f"{name} is {wrong:g}; expected a number in {interval}.")
+def _scoped(marks: Collection[Any]) -> Callable[..., Any]:
+    if FIXED in marks:
+        return fixed_number
+    return whole_tree_number if WHOLE_TREE in marks else number

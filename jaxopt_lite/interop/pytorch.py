@@ -2,7 +2,7 @@
 
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import DECAY, number
+from jaxopt_lite.core.numbers import DECAY, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Hyperparameter,

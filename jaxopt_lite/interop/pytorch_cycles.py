@@ -6,7 +6,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import Schedule
-from jaxopt_lite.core.ranges import fixed_number
+from jaxopt_lite.core.numbers import fixed_number
 from jaxopt_lite.core.types import Count, Numeric, ScheduleFn
 from jaxopt_lite.schedules.arithmetic import FRACTION, POSITIVE, as_float
 from jaxopt_lite.schedules.joined import join_schedules

@@ -2,7 +2,7 @@
 
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import number
+from jaxopt_lite.core.numbers import number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, is_zero, pair

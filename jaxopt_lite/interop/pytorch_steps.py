@@ -3,7 +3,7 @@
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import DECAY, FINITE, number
+from jaxopt_lite.core.numbers import DECAY, FINITE, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, pair, turned

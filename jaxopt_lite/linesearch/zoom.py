@@ -7,14 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.kernel import with_numbers
-from jaxopt_lite.core.ranges import (
-    FIXED,
-    Bound,
-    Magnitude,
-    Steps,
-    Within,
-    checked,
-)
+from jaxopt_lite.core.ranges import FIXED, Bound, Magnitude, Steps, Within, checked
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.types import Numeric, Params, State, Updates
 from jaxopt_lite.linesearch.interpolation import cubic_minimum, quadratic_minimum

@@ -2,7 +2,7 @@
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.ranges import FINITE, number
+from jaxopt_lite.core.numbers import FINITE, number
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,

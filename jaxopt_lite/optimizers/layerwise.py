@@ -4,7 +4,7 @@ from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.combine.masking import masked
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import number
+from jaxopt_lite.core.numbers import number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Mask
 from jaxopt_lite.rules.adam import scale_by_adam

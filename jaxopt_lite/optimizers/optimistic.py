@@ -1,7 +1,7 @@
 """Optimizers for games: gradient descent and Adam that look ahead."""
 
 from jaxopt_lite.combine.chain import chain
-from jaxopt_lite.core.ranges import number
+from jaxopt_lite.core.numbers import number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter
 from jaxopt_lite.rules.adam import scale_by_adam

@@ -5,7 +5,7 @@ from typing import Any
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import Decays, add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.ranges import DECAY, number, whole_tree_number
+from jaxopt_lite.core.numbers import DECAY, number, whole_tree_number
 from jaxopt_lite.core.selectors import as_selector
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import Hyperparameter, Mask

@@ -1,7 +1,7 @@
 """Stochastic gradient descent."""
 
 from jaxopt_lite.combine.chain import chain
-from jaxopt_lite.core.ranges import number
+from jaxopt_lite.core.numbers import number
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,

@@ -16,8 +16,8 @@ from jaxopt_lite.combine.schedule_free import ScheduleFree, ScheduleFreeState
 from jaxopt_lite.combine.sophia import Sophia, SophiaState
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import placed_like
+from jaxopt_lite.core.numbers import BOUND, NON_NEGATIVE, fixed_number
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.ranges import BOUND, NON_NEGATIVE, fixed_number
 from jaxopt_lite.core.transformation import (
     FromFunctions,
     GradientTransformation,

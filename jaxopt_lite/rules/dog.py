@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.numbers import whole_tree_number
 from jaxopt_lite.core.numerics import abs_sq, ratio, root
-from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude, whole_tree_number
+from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Exact, Hyperparameter, Tensor

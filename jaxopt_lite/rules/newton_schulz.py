@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxopt_lite.core.matrices import Axes, matrix_axes
+from jaxopt_lite.core.numbers import FINITE, fixed_number
 from jaxopt_lite.core.numerics import abs_sq, real, root
-from jaxopt_lite.core.ranges import FINITE, fixed_number
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import DTypeLike, Numeric, Tensor

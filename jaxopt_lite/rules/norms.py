@@ -6,11 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, abs_sq, ratio, root, squares_in_units
-from jaxopt_lite.core.ranges import (
-    WHOLE_TREE,
-    FiniteNumber,
-    Magnitude,
-)
+from jaxopt_lite.core.ranges import WHOLE_TREE, FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Tensor

@@ -6,12 +6,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT, squares_in_units
-from jaxopt_lite.core.ranges import (
-    WHOLE_TREE,
-    Bound,
-    FiniteNumber,
-    Magnitude,
-)
+from jaxopt_lite.core.ranges import WHOLE_TREE, Bound, FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor

@@ -4,10 +4,7 @@ from typing import Any, NamedTuple
 
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import plus
-from jaxopt_lite.core.ranges import (
-    FiniteNumber,
-    Magnitude,
-)
+from jaxopt_lite.core.ranges import FiniteNumber, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core.hyperparameters import Schedule
-from jaxopt_lite.core.ranges import FINITE, fixed_number
+from jaxopt_lite.core.numbers import FINITE, fixed_number
 from jaxopt_lite.core.types import Count, Numeric
 from jaxopt_lite.schedules.arithmetic import (
     POSITIVE,

@@ -7,8 +7,8 @@ import pytest
 
 import jaxopt_lite as jl
 from jaxopt_lite.core.hyperparameters import FromFunction
+from jaxopt_lite.core.numbers import DECAY, FINITE, number
 from jaxopt_lite.core.numerics import bias_correction, saturating_increment
-from jaxopt_lite.core.ranges import DECAY, FINITE, number
 from tests.helpers import assert_close, random_tree
 
 PARAMS = {"kernel": jnp.zeros(4), "bias": jnp.zeros(4), "none": None}

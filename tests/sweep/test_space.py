@@ -325,7 +325,6 @@ ONE, TWO = alike(1.0), alike(2.0)
         ([[1], [1], [2]], ["[1] #1", "[1] #2", "[2]"]),
         ([1.0, 1.0 + 1e-9, 1], [1.0, 1.0 + 1e-9, 1.0]),
     ],
-    ids=str,
 )
 def test_values_that_differ_have_labels_that_differ(values, labels):
     axis = sweep.grid(a=values).axis("a")
