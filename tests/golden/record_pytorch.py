@@ -1,6 +1,7 @@
 """Records trajectories of torch.optim: `python -m tests.golden.record_pytorch`."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,18 @@ from tests.golden.cases import CASES, RECORDED, Case
 FILE = Path(__file__).with_name("pytorch.npz")
 
 
+@contextlib.contextmanager
+def _in_float64() -> Iterator[None]:
+    """NAdam and ASGD keep numbers of their state in the default dtype."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@_in_float64()
 def trajectory(case: Case) -> np.ndarray:
     """The parameters after every step, one row each, in float64."""
     params = {
@@ -40,8 +53,6 @@ def _group(case: Case, name: str, p: torch.Tensor) -> dict[str, object]:
 
 
 def main() -> None:
-    # NAdam and ASGD keep numbers of their state in the default dtype.
-    torch.set_default_dtype(torch.float64)
     kept = [step - 1 for step in RECORDED]
     np.savez_compressed(
         FILE,
