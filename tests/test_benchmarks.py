@@ -171,10 +171,10 @@ DRAWN = {"step", "compile", "pipelines", "muon"}
         ("eager", "one", 1),
         ("step", "one", 1),
         ("compile", "one", 1),
-        ("pipelines", "one", 1),
         ("memory", "one", 1),
         ("muon", "one", 1),
-        ("sweep", "digits", 10),
+        pytest.param("pipelines", "one", 1, marks=pytest.mark.full),
+        pytest.param("sweep", "digits", 10, marks=pytest.mark.full),
     ],
 )
 def test_a_benchmark_prints_its_table_and_saves_it(
