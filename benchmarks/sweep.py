@@ -175,7 +175,8 @@ def measure(
     times = in_turns("sweep", quick, size.often * repeats, prepare)
     beside = dict.fromkeys(times, times[ours])
     for key in runs.keys() - quick.keys():
-        taken = in_turns(LOOP, {ours: runs[ours], key: runs[key]}, repeats, prepare)
+        pair = {ours: runs[ours], key: runs[key]}
+        taken = in_turns(LOOP, pair, max(repeats, 1), prepare, unmeasured=0)
         times[key], beside[key] = taken[key], taken[ours]
     return {
         key: Found(times[key], beside[key], compilations[key], losses[key])

@@ -39,8 +39,9 @@ def in_turns(
     runs: Mapping[str, Callable[[], object]],
     repeats: int,
     prepare: Callable[[], object] = gc.collect,
+    unmeasured: int = 1,
 ) -> dict[str, list[float]]:
-    """The seconds of each run in each round, one unmeasured round before.
+    """The seconds of each run in each round.
 
     Every round takes all runs, in the order opposite to the last round's, so that a
     machine that slows down, slows all of them.
@@ -48,17 +49,18 @@ def in_turns(
     Args:
         name: what the progress bar says.
         runs: what to time; the arrays in a result are waited for.
-        repeats: the number of measured rounds; with 0 everything runs once.
+        repeats: the number of measured rounds.
         prepare: is called before every run, outside the measured time.
+        unmeasured: the number of rounds before those, for what is slower at first.
     """
     times: dict[str, list[float]] = {key: [] for key in runs}
     order = list(runs)
-    for i in tqdm(range(repeats + 1), desc=name, unit="round"):
+    for i in tqdm(range(unmeasured + repeats), desc=name, unit="round"):
         for key in order:
             prepare()
             start = time.perf_counter()
             jax.block_until_ready(runs[key]())
-            if i > 0:
+            if i >= unmeasured:
                 times[key].append(time.perf_counter() - start)
         order.reverse()
     return times
