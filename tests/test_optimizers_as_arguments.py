@@ -14,6 +14,7 @@ LIKE = {"kernel": np.zeros((4, 3)), "bias": np.zeros(3), "scale": np.zeros(())}
 PARAMS = {**at(trajectory(LIKE, seed=1, steps=1), 0), "still": np.ones(2)}
 GRADIENTS = {**trajectory(LIKE, seed=2, steps=STEPS), "still": np.zeros((STEPS, 2))}
 FACTORS = np.array([1.0, 0.9, 0.75])
+AT_LEAST_1 = ("accumulation_size", "eta_plus", "patience")
 
 KNOWN = {**{name: case.entry for name, case in CASES.items()}, **COMBINED}
 TRANSFORMATIONS = {
@@ -70,7 +71,10 @@ def times(x, factor):
 
 def swept(tx, factor):
     """A transformation with all its numbers times a factor, as arrays."""
-    own = {name: times(x, factor) for name, x in tx.hyperparams().items()}
+    own = {
+        name: times(x, 1 / factor if name in AT_LEAST_1 else factor)
+        for name, x in tx.hyperparams().items()
+    }
     children = {name: swept(child, factor) for name, child in tx.children().items()}
     tx = tx.with_hyperparams(own) if own else tx
     return tx.with_children(children) if children else tx

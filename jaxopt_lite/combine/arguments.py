@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core.hyperparameters import Schedule
-from jaxopt_lite.core.numbers import keeps_state, number
+from jaxopt_lite.core.numbers import check_function, is_real, keeps_state, number
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.value import is_array
 from jaxopt_lite.schedules.stateful import WrappedSchedule
@@ -123,9 +123,10 @@ def sort(
             rest[name] = x
         elif keeps_state(x):
             schedules[name] = x
-        elif _is_number(x, _is_annotated(parameter)):
+        elif _is_number(x, parameter):
             numbers[name] = x
         elif _is_schedule(x, parameter):
+            check_function(name, x)
             schedules[name] = WrappedSchedule(x)
         else:
             rest[name] = x
@@ -151,9 +152,7 @@ def _is_annotated(parameter: inspect.Parameter | None) -> bool:
     if parameter is None:
         return False
     declared = _members(parameter.annotation)
-    return (
-        float in declared or jax.Array in declared or type(parameter.default) is float
-    )
+    return float in declared or type(parameter.default) is float
 
 
 def _members(annotation: Any) -> list[Any]:
@@ -170,14 +169,20 @@ def _members(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def _is_number(x: Any, is_declared: bool) -> bool:
-    """Whether a value is a number that may change."""
+def _is_number(x: Any, parameter: inspect.Parameter | None) -> bool:
+    """Whether a value is a number that may change.
+
+    A whole one is not where `int` is declared as well: it may be a seed.
+    """
     if not isinstance(x, int | float | np.generic | np.ndarray) and not is_array(x):
         return False
-    dtype = jnp.result_type(x)
-    if is_declared:
-        return jnp.issubdtype(dtype, jnp.number)
-    return jnp.issubdtype(dtype, jnp.floating)
+    dtype = getattr(x, "dtype", None) or jnp.result_type(x)
+    if jnp.issubdtype(dtype, jnp.floating):
+        return True
+    if parameter is None or not is_real(dtype) or not _is_annotated(parameter):
+        return False
+    is_float_by_default = type(parameter.default) is float
+    return is_float_by_default or int not in _members(parameter.annotation)
 
 
 def _is_schedule(x: Any, parameter: inspect.Parameter | None) -> bool:
@@ -186,7 +191,8 @@ def _is_schedule(x: Any, parameter: inspect.Parameter | None) -> bool:
         return False
     if _is_annotated(parameter):
         return True
-    if parameter and parameter.annotation not in (parameter.empty, typing.Any):
+    untold = (inspect.Parameter.empty, typing.Any, jax.Array)
+    if parameter is not None and parameter.annotation not in untold:
         return False
     return _gives_a_number(x)
 

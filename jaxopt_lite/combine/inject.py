@@ -12,7 +12,7 @@ from jaxopt_lite.combine.arguments import Given, bind, call, refuse_unknown, sor
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.checks import article
 from jaxopt_lite.core.hyperparameters import at_count, is_numeric
-from jaxopt_lite.core.numbers import unchecked
+from jaxopt_lite.core.numbers import is_real, unchecked
 from jaxopt_lite.core.numerics import saturating_increment
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import (
@@ -49,7 +49,8 @@ class InjectHyperparams(GradientTransformation):
         numbers = {name: self._number(name, x) for name, x in self.numbers}
         hyperparams = numbers | self._scheduled(states, {})
         # A state shares no memory with what made it.
-        hyperparams = jax.tree.map(functools.partial(jnp.array, copy=True), hyperparams)
+        copied = functools.partial(jnp.array, copy=True)
+        hyperparams, states = jax.tree.map(copied, (hyperparams, states))
         return InjectStatefulHyperparamsState(
             jnp.zeros((), jnp.int32),
             hyperparams,
@@ -71,9 +72,12 @@ class InjectHyperparams(GradientTransformation):
         hyperparams = held | self._scheduled(states, own)
         with unchecked():
             made = self.at(hyperparams)
-        updates, inner = made.update(updates, state.inner_state, params, **extra)
+        g = updates
+        updates, inner = made.update(g, state.inner_state, params, **extra)
+        # In another library a number that is an array decides on dtypes.
+        inner = _in_the_dtypes_of(state.inner_state, inner)
         if isinstance(made, FromFunctions):
-            inner = jax.tree.map(_like, inner, state.inner_state)
+            updates = _in_the_dtypes_of(g if params is None else params, updates)
         following = {name: x.update(states[name], **own) for name, x in self.schedules}
         count, kept, states = select(
             extra.get("commit"),
@@ -147,7 +151,7 @@ class InjectHyperparams(GradientTransformation):
 
     def _number(self, name: str, x: Any) -> jax.Array:
         """A number in the dtype that it is kept in, whatever stood in its place."""
-        if isinstance(x, bool | str | complex) or x is None:
+        if x is None or isinstance(x, str) or not is_real(jnp.asarray(x).dtype):
             raise TypeError(
                 f"inject_hyperparams: {name} is {x!r}, {article(type(x).__name__)}; "
                 f"expected a number."
@@ -182,8 +186,20 @@ def _dtype(given: Any) -> Any:
     return given or jax.dtypes.canonicalize_dtype(float)
 
 
+def _in_the_dtypes_of(old: Any, new: Any) -> Any:
+    """A tree whose arrays have the dtypes of those of another, where it has as many."""
+    structure: Any = jax.tree.structure(new)
+    leaves = jax.tree.leaves(new)
+    kept = jax.tree.leaves(old)
+    if len(kept) != len(leaves):
+        return new
+    return structure.unflatten(map(_like, leaves, kept))
+
+
 def _like(new: Any, old: Any) -> Any:
-    """What another library made of the state, in the dtype that it had."""
+    """An array in the dtype of another."""
+    if getattr(new, "dtype", None) == getattr(old, "dtype", None):
+        return new
     return jnp.asarray(new).astype(jnp.result_type(old))
 
 
@@ -215,8 +231,8 @@ def inject_hyperparams(
         `InjectStatefulHyperparamsState(count, hyperparams, hyperparams_states,
         inner_state)`. In `hyperparams` stands every argument that is a number, a
         default too; a schedule is a number there that follows its steps, and whatever
-        is assigned to it is overwritten. Whole numbers, flags, masks, tuples, `by_path`
-        and functions are left as they are.
+        is assigned to it is overwritten. What is no number is left as it is, such as
+        flags, masks, tuples, functions and counts, and so is `by_path`.
 
     What is annotated as a number (`float` among its types) or has a floating-point
     default is one, and a function in its place a schedule. Without an annotation the

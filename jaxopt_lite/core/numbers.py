@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import dataclasses
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, cast
 
@@ -61,8 +62,8 @@ def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
         return float(value)
     if is_array(value) or isinstance(value, np.ndarray):
         return _array(name, value, interval)
-    if callable(value):
-        _check_function(name, value)
+    if callable(value) and not isinstance(value, type):
+        check_function(name, value)
         return cast(Numeric, FromFunction(value))
     _refuse_type(name, value)
 
@@ -70,7 +71,7 @@ def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
 def _array(name: str, value: Any, interval: str) -> Numeric:
     """An array of numbers, whole ones made floating."""
     dtype = value.dtype
-    if not (jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)):
+    if not is_real(dtype):
         _refuse_type(name, value)
     _check_range(name, value, interval)
     if jnp.issubdtype(dtype, jnp.integer):
@@ -78,7 +79,12 @@ def _array(name: str, value: Any, interval: str) -> Numeric:
     return cast(Numeric, value)
 
 
-def _check_function(name: str, function: Callable[..., Any]) -> None:
+def is_real(dtype: Any) -> bool:
+    """Whether arrays of a dtype hold real numbers."""
+    return jnp.issubdtype(dtype, jnp.floating) or jnp.issubdtype(dtype, jnp.integer)
+
+
+def check_function(name: str, function: Callable[..., Any]) -> None:
     """Refuses a function of something else than the count."""
     if keeps_state(function):
         raise TypeError(
@@ -156,7 +162,11 @@ def whole_number(name: str, value: Any, least: int = 1) -> Any:
         if not x.is_integer():
             raise ValueError(f"{name} is {x:g}; expected an integer.")
         return int(x)
-    return value if is_array(value) else x
+    if not is_array(value):
+        return x
+    if not isinstance(value, jax.core.Tracer) and np.any(np.asarray(value) % 1):
+        raise ValueError(f"{name} is {value}; expected integers.")
+    return value
 
 
 def fixed_whole_number(name: str, value: Any, least: int = 1) -> Any:
@@ -184,6 +194,8 @@ def _refuse_type(name: str, value: Any) -> NoReturn:
 def _check_range(name: str, value: Any, interval: str) -> None:
     if isinstance(value, jax.core.Tracer) or not _IS_CHECKED.get():
         return
+    if isinstance(value, int) and abs(value) > sys.float_info.max:
+        raise ValueError(f"{name} is beyond what a float holds; expected less.")
     values = np.asarray(value, np.float64)
     low, high = map(float, interval[1:-1].split(","))
     above = values >= low if interval[0] == "[" else values > low

@@ -84,7 +84,10 @@ def _checks(cls: type[Value]) -> dict[str, Callable[..., Any]]:
     """The check of each field that declares an interval."""
     try:
         hints = typing.get_type_hints(cls, include_extras=True)
-    except NameError:  # a class of the user's that names what only its function knows
+    except (
+        AttributeError,
+        NameError,
+    ):  # a class of the user's that names what only its function knows
         return {}
     checks = {name: _check(hints[name]) for name in field_names(cls)}
     return {name: check for name, check in checks.items() if check}
@@ -93,8 +96,9 @@ def _checks(cls: type[Value]) -> dict[str, Callable[..., Any]]:
 def _check(hint: Any) -> Callable[..., Any] | None:
     """The check that an annotation declares, or that a member of its union does."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        found = [check for m in typing.get_args(hint) if (check := _check(m))]
-        return partial(_or_none, found[0]) if found else None
+        members = typing.get_args(hint)
+        found = next(filter(None, map(_check, members)), None)
+        return partial(_or_none, found) if found and type(None) in members else found
     if hint is float:
         return partial(number, interval="[-inf, inf]")
     marks = getattr(hint, "__metadata__", ())

@@ -16,7 +16,7 @@ from jaxopt_lite.combine.schedule_free import ScheduleFree, ScheduleFreeState
 from jaxopt_lite.combine.sophia import Sophia, SophiaState
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import placed_like
-from jaxopt_lite.core.numbers import BOUND, NON_NEGATIVE, fixed_number
+from jaxopt_lite.core.numbers import BOUND, DECAY, NON_NEGATIVE, fixed_number
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.transformation import (
     FromFunctions,
@@ -30,10 +30,10 @@ _Optimizer = TypeVar("_Optimizer")
 
 _RANGES = {
     **dict.fromkeys(("learning_rate", "weight_decay", "eps", "eps_root"), NON_NEGATIVE),
-    **dict.fromkeys(("b1", "b2", "b3", "decay"), "[0, 1]"),
+    **dict.fromkeys(("b1", "b2", "b3", "decay"), DECAY),
     "max_norm": BOUND,
 }
-"""The ranges of numbers in a state that mean the same whoever made it."""
+"""The ranges of numbers in a state, where the old one shows that they apply."""
 
 _STEPS = {
     state: {field: f"{name}/" for name, field in made.holds.items() if field}
@@ -94,10 +94,12 @@ def _in_force(
 ) -> Iterator[tuple[str, Any]]:
     for name, value in tx.in_force(state).items():
         yield from _entries(path + name, value)
+    held = []
     if isinstance(tx, FromFunctions):
-        yield from _held(state, path)
-    if isinstance(tx, InjectHyperparams):
-        yield from _held(state.inner_state, path + _INNER)
+        held = list(_held(state, path))
+    elif isinstance(tx, InjectHyperparams):
+        held = list(_held(state.inner_state, path + _INNER))
+    yield from ((name, jnp.asarray(x)) for name, x in held)
     states = tx.child_states(state)
     for name, child in tx.children().items():
         yield from _in_force(child, states[name], _below(tx, path, name))
@@ -170,6 +172,11 @@ def _given(hyperparams: Any, named: Mapping[str, Any]) -> dict[str, Any]:
             f"{checks.article(type(hyperparams).__name__)}; expected a dict from names "
             f"to numbers."
         )
+    if strange := [name for name in hyperparams if not isinstance(name, str)]:
+        raise TypeError(
+            f"set_hyperparams: {strange[0]!r} is no name; expected strings, as "
+            f"`get_hyperparams` gives."
+        )
     if twice := sorted(hyperparams.keys() & named.keys()):
         raise TypeError(
             f"set_hyperparams: {', '.join(twice)} stands in the dict and among the "
@@ -197,7 +204,10 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
         if path + name in given:
             own[name] = _in_the_dtype_of(value, given[path + name])
         elif not given.keys().isdisjoint(entries):
-            values = (given.get(e, x) for e, x in _entries(path + name, value))
+            values = (
+                _in_the_dtype_of(x, given[entry]) if entry in given else x
+                for entry, x in _entries(path + name, value)
+            )
             own[name] = dataclasses.replace(value, values=tuple(values))
     children = {
         name: _changed(child, given, _below(tx, path, name))
@@ -207,6 +217,8 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
         try:
             tx = tx.with_hyperparams(own)
         except (TypeError, ValueError) as error:
+            if type(error) not in (TypeError, ValueError):
+                raise
             # It begins with the name.
             raise type(error)(f"set_hyperparams: {path}{error}") from None
     return tx.with_children(children) if children else tx
@@ -214,7 +226,8 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
 
 def _in_the_dtype_of(old: Any, new: Any) -> Any:
     """An array as the one before it, so that it is no other type to trace."""
-    if is_array(old) and is_array(new) and jnp.issubdtype(new.dtype, jnp.floating):
+    is_new_array = is_array(new) or isinstance(new, np.ndarray)
+    if is_array(old) and is_new_array and jnp.issubdtype(new.dtype, jnp.floating):
         return jnp.asarray(new, old.dtype)
     return new
 
@@ -280,8 +293,7 @@ def _replaced(name: str, new: Any, held: Any, is_scheduled: bool) -> Any:
     old = jnp.asarray(held)
     if not jnp.issubdtype(old.dtype, jnp.inexact):  # an integer, assigned in place
         old = old.astype(float)
-    interval = _RANGES.get(name.rpartition("/")[2], "[-inf, inf]")
-    where = f"set_hyperparams: {name}"
+    where, interval = f"set_hyperparams: {name}", _range_in_state(name, old)
     with np.errstate(over="ignore"):  # what overflows is refused below
         # A copy: the state may be donated.
         x = jnp.array(fixed_number(where, new, interval), old.dtype)
@@ -294,6 +306,16 @@ def _replaced(name: str, new: Any, held: Any, is_scheduled: bool) -> Any:
     x = placed_like(old, jnp.broadcast_to(x, old.shape))
     wrapping: Any = jax.tree.structure(held)  # of a framework, or none
     return wrapping.unflatten([x])
+
+
+def _range_in_state(name: str, old: jax.Array) -> str:
+    """The range of a number, as far as its name and the old one tell."""
+    interval = _RANGES.get(name.rpartition("/")[2], "[-inf, inf]")
+    try:
+        fixed_number(name, old, interval)
+    except ValueError:
+        return "[-inf, inf]"
+    return interval
 
 
 def _found(given: Mapping[str, Any], places: Collection[str]) -> dict[str, Any]:
@@ -314,6 +336,12 @@ def _found(given: Mapping[str, Any], places: Collection[str]) -> dict[str, Any]:
         if place in names:
             wrong.append(f"{names[place]!r} and {name!r} are the same number")
         names[place] = name
+    wrong += [
+        f"{names[whole]!r} and {names[part]!r} are the same number"
+        for whole in names
+        for part in names
+        if part.startswith(f"{whole}[")
+    ]
     if wrong:
         raise KeyError(f"set_hyperparams: {'; '.join(wrong)}.")
     return {place: given[name] for place, name in names.items()}

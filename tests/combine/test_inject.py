@@ -357,6 +357,16 @@ def bad(*args: Any, **kwargs: Any) -> Any:
             r"b1 is 1; expected a number in \[0, 1\)",
         ),
         (
+            lambda: jl.inject_hyperparams(jl.sgd)(jnp.array(1j)),
+            TypeError,
+            "learning_rate is Array",
+        ),
+        (
+            lambda: jl.inject_hyperparams(jl.sgd)(jl.linear_schedule),
+            TypeError,
+            r"learning_rate is a function of \(init_value, end_value, trans",
+        ),
+        (
             lambda: jl.inject_hyperparams(jl.adamw)(float("nan")),
             ValueError,
             r"^learning_rate is nan; expected a number in \[0, inf\)",
@@ -397,7 +407,9 @@ def test_a_call_that_the_factory_does_not_take_is_explained(arguments, text):
     )
 
 
-@pytest.mark.parametrize("value", ["0.1", True, None, 1j])
+@pytest.mark.parametrize(
+    "value", ["0.1", True, None, 1j, np.bool_(True), jnp.array(True), jnp.array(1j)]
+)
 def test_what_is_no_number_is_refused_when_it_is_assigned(value):
     tx = jl.inject_hyperparams(jl.sgd)(0.1)
     state = tx.init(PARAMS)
@@ -422,6 +434,12 @@ def test_another_library_keeps_the_dtypes_of_its_state():
         lambda s, _: (tx.update(params, s, params)[1], None), state, length=2
     )
     assert avals(after) == avals(state)
+    assert avals(one_step(tx, state, params)[0]) == avals(params)
+    mixed = jl.inject_hyperparams(
+        lambda lr: jl.chain(optax.scale(lr), optax.trace(0.9))
+    )(0.1)
+    state = mixed.init(params)
+    assert avals(mixed.update(params, state, params)[1]) == avals(state)
 
 
 Rate = NewType("Rate", float)
@@ -431,5 +449,32 @@ def test_annotations_are_seen_through():
     def factory(a: Rate, b: "Missing", c: "float", d: Any, e: jax.Array):  # noqa: F821
         return jl.scale(a * c * d * e)
 
-    tx = jl.inject_hyperparams(factory)(1, 2, 3, 0.5, 4)
+    tx = jl.inject_hyperparams(factory)(1, 2, 3, 0.5, 4.0)
     assert list(tx.init(PARAMS).hyperparams) == ["a", "c", "d", "e"]
+
+
+def test_a_seed_is_no_number():
+    make = jl.inject_hyperparams(optax.noisy_sgd)
+    for key in (3, jax.random.key(0)):
+        tx = make(0.1, key=key)
+        state = tx.init(PARAMS)
+        assert "key" not in state.hyperparams
+        one_step(tx, state)
+
+
+def test_a_state_shares_no_memory_with_a_schedule():
+    class Held(jl.StatefulSchedule):
+        start = jnp.float32(0.5)
+
+        def init(self):
+            return self.start
+
+        def update(self, state, **extra):
+            return state / 2
+
+        def __call__(self, state, **extra):
+            return state
+
+    tx = jl.inject_hyperparams(jl.sgd)(Held())
+    jax.jit(lambda s: tx.update(G, s)[1], donate_argnums=0)(tx.init(PARAMS))
+    assert tx.init(PARAMS).hyperparams["learning_rate"] == 0.5

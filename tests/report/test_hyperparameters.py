@@ -403,6 +403,34 @@ INJECTED = jl.inject_hyperparams(jl.adamw)(falling, weight_decay=0.5)
             r"set_hyperparams: weight_decay in float32 is inf; expected a number in",
         ),
         (
+            lambda: jl.set_hyperparams(INJECTED.init(PARAMS), b2=1 - 1e-9),
+            ValueError,
+            r"set_hyperparams: b2 in float32 is 1; expected a number in \[0, 1\)",
+        ),
+        (
+            lambda: jl.set_hyperparams(
+                jl.sgd(jl.by_path({"bias": 0.5, "*": 0.25})),
+                {"learning_rate": 0.1, "learning_rate[bias]": 0.0},
+            ),
+            KeyError,
+            r"'learning_rate' and 'learning_rate.bias.' are the same number",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.sgd(0.1), {3: 0.1}),
+            TypeError,
+            "3 is no name; expected strings",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.sgd(0.1), learning_rate=10**400),
+            ValueError,
+            "learning_rate is beyond what a float holds",
+        ),
+        (
+            lambda: jl.set_hyperparams(jl.sgd(0.1), learning_rate=float),
+            TypeError,
+            "learning_rate is <class 'float'>",
+        ),
+        (
             lambda: jl.get_hyperparams(3, ()),
             TypeError,
             "get_hyperparams: the optimizer is 3",
@@ -499,6 +527,11 @@ def test_an_array_takes_the_dtype_of_the_one_before():
     assert jax.tree.map(jnp.shape, weak) == jax.tree.map(jnp.shape, tx)
     (x,) = jax.tree.leaves(weak)
     assert (x.dtype, x.weak_type, float(x)) == (jnp.float32, False, 0.25)
+    by_path = jl.sgd(jl.by_path({"bias": jnp.float32(0.5), "*": jnp.float32(0.1)}))
+    weak = jl.set_hyperparams(by_path, {"learning_rate[bias]": jnp.asarray(0.25)})
+    assert [(x.dtype, x.weak_type) for x in jax.tree.leaves(weak)] == [
+        (jnp.float32, False)
+    ] * 2
 
 
 def test_whole_numbers_in_an_array_are_numbers():
@@ -507,3 +540,25 @@ def test_whole_numbers_in_an_array_are_numbers():
     for wrong in (jnp.array(True), jnp.array(1j)):
         with pytest.raises(TypeError, match="learning_rate is Array"):
             jl.sgd(wrong)
+
+
+def test_steps_in_an_array_are_whole():
+    with pytest.raises(ValueError, match=r"sync_period is 2\.5; expected integers"):
+        jl.lookahead(jl.sgd(0.1), jnp.float32(2.5), 0.5)
+
+
+def test_what_a_factory_raises_while_it_is_traced_is_what_is_raised():
+    def branching(rate):
+        return jl.sgd(rate if rate > 0.5 else 0.5)
+
+    tx = jl.inject_hyperparams(branching)(0.75)
+    with pytest.raises(jax.errors.TracerBoolConversionError):
+        jax.jit(lambda x: jl.set_hyperparams(tx, rate=x).numbers)(0.25)
+
+
+def test_none_stands_only_where_it_may():
+    class Mine(jl.GradientTransformation):
+        rate: float | jl.Schedule
+
+    with pytest.raises(TypeError, match="rate is None"):
+        jl.set_hyperparams(Mine(0.5), rate=None)
