@@ -266,6 +266,7 @@ def test_bad_arguments_are_refused(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.full
 def test_the_run_for_accelerators_makes_its_tables_at_tiny_sizes(
     tmp_path, monkeypatch, capsys
 ):

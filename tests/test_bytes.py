@@ -43,7 +43,20 @@ def of_step(tx, extra, tree=MATRICES, library=jl):
     return found, trees.nbytes(state) / n
 
 
-@pytest.mark.parametrize("name", pipelines.PIPELINES)
+FIRST = ["clip + adamw", "apply_if_finite(clip + adamw)", "MultiSteps(adamw, 4)"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *FIRST,
+        *(
+            pytest.param(name, marks=pytest.mark.full)
+            for name in pipelines.PIPELINES
+            if name not in FIRST
+        ),
+    ],
+)
 def test_a_composed_step_moves_few_bytes_and_allocates_none(name):
     costs = pipelines.measure(name, trees.gpt2(shrink=6), [jl], repeats=0)
     for goal in pipelines.goals(name, costs["jaxopt_lite"]):

@@ -40,7 +40,6 @@ REPRESENTATIVE = [
     "adamw(learning_rate=by_path, weight_decay=by_path)",
     "inject_hyperparams",
     "partition",
-    "prodigy(estim_lr0=0.001)",
 ]
 OTHERS = [
     name for name in TRANSFORMATIONS if name not in {*REPRESENTATIVE, *NUMBERLESS}
