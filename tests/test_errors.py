@@ -290,6 +290,11 @@ def test_a_keyword_missing_where_it_is_needed():
             "learning_rate is -0.5; expected a number in [0, inf).",
         ),
         (
+            lambda: jl.reduce_on_plateau(rtol=0, atol=0),
+            "rtol and atol are both 0; expected at least one above 0, by which a loss "
+            "must fall to count as better.",
+        ),
+        (
             lambda: jl.sgd(float("nan")),
             "learning_rate is nan. A nan is unequal to itself and would be traced anew "
             "at every call; expected a number.",

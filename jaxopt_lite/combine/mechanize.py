@@ -227,11 +227,6 @@ def mechanize(
         raise ValueError(
             f"num_betas is {num_betas!r}; expected an integer of at least 1."
         )
-    rule = Tune(
-        weight_decay,
-        eps,
-        s_init,
-        num_betas,
-    )
+    rule = Tune(weight_decay, eps, s_init, num_betas)
     base = as_transformation(base_optimizer, "mechanize: base_optimizer")
     return Mechanize(base, leafwise(rule))

@@ -140,11 +140,7 @@ def schedule_free(
         >>> jl.eval_params(state, params)
         Array(1.5, dtype=float32)
     """
-    rule = AverageIterates(
-        learning_rate,
-        b1,
-        weight_lr_power,
-    )
+    rule = AverageIterates(learning_rate, b1, weight_lr_power)
     base = as_transformation(base_optimizer, "schedule_free: base_optimizer")
     return ScheduleFree(base, leafwise(rule, keep(z=state_dtype)))
 

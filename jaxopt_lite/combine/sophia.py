@@ -255,13 +255,7 @@ def scale_by_sophia(
         Array([ 1., -1.], dtype=float32)
     """
     bound = math.inf if clip_threshold is None else clip_threshold
-    rule = ScaleBySophia(
-        b1,
-        b2,
-        eps,
-        gamma,
-        bound,
-    )
+    rule = ScaleBySophia(b1, b2, eps, gamma, bound)
     estimator = as_transformation(
         hessian_diagonal_fn or hutchinson_estimator_diag_hessian(),
         "scale_by_sophia: hessian_diagonal_fn",

@@ -151,11 +151,10 @@ def adagrad(
         >>> tx.update(jnp.array([2.0, 0.0]), tx.init(jnp.zeros(2)))[0]
         Array([-0.1, -0. ], dtype=float32)
     """
-    start = number("initial_accumulator_value", initial_accumulator_value)
     slowdown = leafwise(InverseTimeDecay(number("lr_decay", lr_decay)))
     return descend(
         *coupled(weight_decay),
-        leafwise(DivideByRss(start, eps)),
+        leafwise(DivideByRss(initial_accumulator_value, eps)),
         *([] if is_zero(lr_decay) else [slowdown]),
         lr=lr,
         maximize=maximize,

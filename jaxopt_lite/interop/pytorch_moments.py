@@ -2,7 +2,6 @@
 
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numbers import number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, is_zero, pair
@@ -63,8 +62,7 @@ def nadam(
         Array([-0.1056,  0.1056], dtype=float32)
     """
     b1, b2 = pair("betas", betas)
-    decay = number("momentum_decay", momentum_decay)
-    rule = leafwise(Nadam(b1, b2, eps, decay))
+    rule = leafwise(Nadam(b1, b2, eps, momentum_decay))
     return _decayed(rule, weight_decay, decoupled_weight_decay, lr, maximize)
 
 

@@ -3,7 +3,7 @@
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numbers import DECAY, FINITE, number
+from jaxopt_lite.core.numbers import FINITE, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.interop.pytorch_parts import Betas, coupled, descend, pair, turned
@@ -60,7 +60,7 @@ def adadelta(
         >>> tx.update(jnp.array(1.0), tx.init(jnp.array(0.0)))[0].round(4)
         Array(-0.7071, dtype=float32)
     """
-    rule = scale_by_adadelta(number("rho", rho, DECAY), eps)
+    rule = scale_by_adadelta(rho, eps)
     return descend(*coupled(weight_decay), rule, lr=lr, maximize=maximize)
 
 
@@ -179,12 +179,7 @@ def asgd(
         >>> tx.update(jnp.array(1.0), tx.init(p), p)[0]
         Array(-0.75, dtype=float32)
     """
-    rule = Asgd(
-        lr,
-        lambd,
-        alpha,
-        t0,
-    )
+    rule = Asgd(lr, lambd, alpha, t0)
     return chain(*turned(maximize), *coupled(weight_decay), leafwise(rule))
 
 
@@ -250,14 +245,7 @@ def muon(
             f"adjust_lr_fn is {adjust_lr_fn!r}; expected None, 'original' or "
             f"'match_rms_adamw'."
         )
-    rule = Muon(
-        momentum,
-        nesterov,
-        ns_coefficients,
-        eps,
-        ns_steps,
-        adjust_lr_fn,
-    )
+    rule = Muon(momentum, nesterov, ns_coefficients, eps, ns_steps, adjust_lr_fn)
     decay = add_decayed_weights(weight_decay)
     return descend(leafwise(rule), decay, lr=lr, maximize=False)
 

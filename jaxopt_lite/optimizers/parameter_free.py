@@ -5,7 +5,7 @@ from typing import Any
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import Decays, add_decayed_weights
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numbers import DECAY, number, whole_tree_number
+from jaxopt_lite.core.numbers import DECAY, whole_tree_number
 from jaxopt_lite.core.selectors import as_selector
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import Hyperparameter, Mask
@@ -148,16 +148,7 @@ def dadapt_adamw(
         Array([-0.5,  0.5], dtype=float32)
     """
     b1, b2 = _pair(betas)
-    return leafwise(
-        DAdaptAdamW(
-            learning_rate,
-            b1,
-            b2,
-            eps,
-            estim_lr0,
-            weight_decay,
-        )
-    )
+    return leafwise(DAdaptAdamW(learning_rate, b1, b2, eps, estim_lr0, weight_decay))
 
 
 def _pair(betas: Any) -> tuple[Any, Any]:
@@ -312,7 +303,7 @@ def polyak_sgd(
         {'w': Array(-1.5, dtype=float32)}
     """
     numbers = polyak_numbers(f_min, max_learning_rate, eps, variant)
-    rule = PolyakStep(*numbers, number("scaling", scaling))
+    rule = PolyakStep(*numbers, scaling)
     # One rule does it, in a state laid out as Optax's two.
     return chain(chain(identity(), leafwise(rule)), identity())
 
@@ -430,12 +421,6 @@ def momo_adam(
     """
     return leafwise(
         MomoAdam(
-            learning_rate,
-            b1,
-            lower_bound,
-            weight_decay,
-            adapt_lower_bound,
-            b2,
-            eps,
+            learning_rate, b1, lower_bound, weight_decay, adapt_lower_bound, b2, eps
         )
     )

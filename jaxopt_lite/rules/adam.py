@@ -123,11 +123,6 @@ def scale_by_adam(
     """
     rule = NesterovAdam if nesterov else ScaleByAdam
     return leafwise(
-        rule(
-            b1,
-            b2,
-            eps,
-            eps_root,
-        ),
+        rule(b1, b2, eps, eps_root),
         keep(mu=mu_dtype),
     )

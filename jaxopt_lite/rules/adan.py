@@ -112,12 +112,4 @@ def scale_by_adan(
         >>> tx.update(jnp.array([0.5, -3.0]), tx.init(jnp.zeros(2)))[0].round(6)
         Array([ 1., -1.], dtype=float32)
     """
-    return leafwise(
-        ScaleByAdan(
-            b1,
-            b2,
-            b3,
-            eps,
-            eps_root,
-        )
-    )
+    return leafwise(ScaleByAdan(b1, b2, b3, eps, eps_root))

@@ -120,14 +120,7 @@ def scale_by_ademamix(
         Array([ 2., -2.], dtype=float32)
     """
     return leafwise(
-        ScaleByAdemamix(
-            b1,
-            b2,
-            b3,
-            alpha,
-            eps,
-            eps_root,
-        ),
+        ScaleByAdemamix(b1, b2, b3, alpha, eps, eps_root),
         keep(m1=mu_dtype, m2=mu_dtype),
     )
 
@@ -210,12 +203,4 @@ def scale_by_simplified_ademamix(
         >>> tx.update(jnp.array([0.5, -3.0]), tx.init(jnp.zeros(2)))[0].round(6)
         Array([ 3., -3.], dtype=float32)
     """
-    return leafwise(
-        ScaleBySimplifiedAdemamix(
-            b1,
-            b2,
-            alpha,
-            eps,
-            eps_root,
-        )
-    )
+    return leafwise(ScaleBySimplifiedAdemamix(b1, b2, alpha, eps, eps_root))

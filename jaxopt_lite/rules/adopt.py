@@ -121,11 +121,6 @@ def scale_by_adopt(
     bound = clip_value_fn if use_clipping else float("inf")
     rule = NesterovAdopt if nesterov else ScaleByAdopt
     return leafwise(
-        rule(
-            b1,
-            b2,
-            eps,
-            bound,
-        ),
+        rule(b1, b2, eps, bound),
         keep(mu=mu_dtype),
     )

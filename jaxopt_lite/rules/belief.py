@@ -91,14 +91,7 @@ def scale_by_belief(
         Array([ 2., -2.], dtype=float32)
     """
     rule = NesterovBelief if nesterov else ScaleByBelief
-    return leafwise(
-        rule(
-            b1,
-            b2,
-            eps,
-            eps_root,
-        )
-    )
+    return leafwise(rule(b1, b2, eps, eps_root))
 
 
 class ScaleByAcprop(ScaleByBelief):
@@ -153,11 +146,4 @@ def scale_by_acprop(
         >>> u, tx.update(g, state)[0].round(4)
         (Array(4., dtype=float32), Array(2., dtype=float32))
     """
-    return leafwise(
-        ScaleByAcprop(
-            b1,
-            b2,
-            eps,
-            eps_root,
-        )
-    )
+    return leafwise(ScaleByAcprop(b1, b2, eps, eps_root))

@@ -99,10 +99,6 @@ def scale_by_distance_over_gradients(
     """
     kept = None if jnp.dtype(param_dtype) == jnp.float32 else param_dtype
     return leafwise(
-        ScaleByDistanceOverGradients(
-            reps_rel,
-            eps,
-            global_scale,
-        ),
+        ScaleByDistanceOverGradients(reps_rel, eps, global_scale),
         keep(init_params=kept),
     )

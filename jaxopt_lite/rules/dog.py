@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numbers import whole_tree_number
 from jaxopt_lite.core.numerics import abs_sq, ratio, root
 from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude
 from jaxopt_lite.core.rule import SharedRule
@@ -133,13 +132,7 @@ def scale_by_dog(
         {'a': Array(0.3, dtype=float32), 'b': Array(0.4, dtype=float32)}
     """
     kind, first = _pair(init_step)
-    return leafwise(
-        ScaleByDoG(
-            kind,
-            whole_tree_number("init_step", first),
-            eps,
-        )
-    )
+    return leafwise(ScaleByDoG(kind, first, eps))
 
 
 def _pair(init_step: Any) -> tuple[str, Any]:
@@ -246,12 +239,7 @@ def scale_by_dowg(
         {'a': Array(0.3, dtype=float32), 'b': Array(0.4, dtype=float32)}
     """
     first = eps if init_estim_sq_dist is None else init_estim_sq_dist
-    return leafwise(
-        ScaleByDoWG(
-            whole_tree_number("init_estim_sq_dist", first),
-            eps,
-        )
-    )
+    return leafwise(ScaleByDoWG(first, eps))
 
 
 def sum_sq(x: Tensor) -> Tensor:

@@ -104,10 +104,4 @@ def scale_by_madgrad(
         >>> tx.update(jnp.array(8.0), tx.init(p), p)[0]
         Array(-1., dtype=float32)
     """
-    return leafwise(
-        ScaleByMadgrad(
-            learning_rate,
-            momentum,
-            eps,
-        )
-    )
+    return leafwise(ScaleByMadgrad(learning_rate, momentum, eps))

@@ -75,13 +75,7 @@ def scale_by_adamax(
         >>> tx.update(jnp.array([0.5, -3.0]), tx.init(jnp.zeros(2)))[0].round(6)
         Array([ 1., -1.], dtype=float32)
     """
-    return leafwise(
-        ScaleByAdamax(
-            b1,
-            b2,
-            eps,
-        )
-    )
+    return leafwise(ScaleByAdamax(b1, b2, eps))
 
 
 class ScaleByAmsgradState(NamedTuple):
@@ -171,13 +165,6 @@ def scale_by_amsgrad(
         Array(0.1, dtype=float32)
     """
     return leafwise(
-        ScaleByAmsgrad(
-            b1,
-            b2,
-            eps,
-            eps_root,
-            bias_correction_mu,
-            bias_correction_nu,
-        ),
+        ScaleByAmsgrad(b1, b2, eps, eps_root, bias_correction_mu, bias_correction_nu),
         keep(mu=mu_dtype),
     )

@@ -77,13 +77,7 @@ def scale_by_trust_ratio(
         >>> tx.update(jnp.array([3.0, 4.0]), tx.init(p), p)[0]
         Array([6., 8.], dtype=float32)
     """
-    return leafwise(
-        ScaleByTrustRatio(
-            min_norm,
-            trust_coefficient,
-            eps,
-        )
-    )
+    return leafwise(ScaleByTrustRatio(min_norm, trust_coefficient, eps))
 
 
 class ScaleByParamBlockNorm(Rule):
@@ -247,9 +241,4 @@ def normalize_by_update_norm(
         >>> jl.global_norm(tx.update(g, tx.init(g))[0]).round(4)
         Array(1., dtype=float32)
     """
-    return leafwise(
-        NormalizeByUpdateNorm(
-            scale_factor,
-            eps,
-        )
-    )
+    return leafwise(NormalizeByUpdateNorm(scale_factor, eps))

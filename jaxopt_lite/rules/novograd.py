@@ -108,12 +108,6 @@ def scale_by_novograd(
         Array([0.6, 0.8], dtype=float32)
     """
     return leafwise(
-        ScaleByNovograd(
-            b1,
-            b2,
-            eps,
-            eps_root,
-            weight_decay,
-        ),
+        ScaleByNovograd(b1, b2, eps, eps_root, weight_decay),
         keep(mu=mu_dtype),
     )

@@ -150,18 +150,13 @@ def reduce_on_plateau(
         [1.]
         [0.5]
     """
-    rule = ScaleOnPlateau(
-        factor,
-        patience,
-        rtol,
-        atol,
-        cooldown,
-        accumulation_size,
-        min_scale,
-    )
-    if all(isinstance(x, float) and x == 0 for x in (rule.rtol, rule.atol)):
+    if all(isinstance(x, int | float) and x == 0 for x in (rtol, atol)):
         raise ValueError(
             "rtol and atol are both 0; expected at least one above 0, by which a loss "
             "must fall to count as better."
         )
-    return leafwise(rule)
+    return leafwise(
+        ScaleOnPlateau(
+            factor, patience, rtol, atol, cooldown, accumulation_size, min_scale
+        )
+    )

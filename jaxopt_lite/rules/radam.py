@@ -112,12 +112,4 @@ def scale_by_radam(
         Array([ 0.5, -3. ], dtype=float32)
     """
     rule = NesterovRadam if nesterov else ScaleByRadam
-    return leafwise(
-        rule(
-            b1,
-            b2,
-            eps,
-            eps_root,
-            threshold,
-        )
-    )
+    return leafwise(rule(b1, b2, eps, eps_root, threshold))

@@ -165,14 +165,7 @@ def scale_by_rms(
         Array(2., dtype=float32)
     """
     rule = DebiasedScaleByRms if bias_correction else ScaleByRms
-    return leafwise(
-        rule(
-            decay,
-            eps,
-            initial_scale,
-            eps_in_sqrt,
-        )
-    )
+    return leafwise(rule(decay, eps, initial_scale, eps_in_sqrt))
 
 
 class ScaleByRStdDevState(NamedTuple):
@@ -266,14 +259,7 @@ def scale_by_stddev(
         Array(2., dtype=float32)
     """
     rule = DebiasedScaleByStddev if bias_correction else ScaleByStddev
-    return leafwise(
-        rule(
-            decay,
-            eps,
-            initial_scale,
-            eps_in_sqrt,
-        )
-    )
+    return leafwise(rule(decay, eps, initial_scale, eps_in_sqrt))
 
 
 def filled(p: Tensor, value: Numeric) -> Tensor:

@@ -129,11 +129,5 @@ def scale_by_rprop(
         (Array(0.5, dtype=float32), Array(0.6, dtype=float32))
     """
     return leafwise(
-        ScaleByRprop(
-            learning_rate,
-            eta_minus,
-            eta_plus,
-            min_step_size,
-            max_step_size,
-        )
+        ScaleByRprop(learning_rate, eta_minus, eta_plus, min_step_size, max_step_size)
     )

@@ -68,12 +68,4 @@ def scale_by_yogi(
         >>> tx.update(jnp.array([0.5, -3.0]), tx.init(jnp.zeros(2)))[0].round(6)
         Array([ 1., -1.], dtype=float32)
     """
-    return leafwise(
-        ScaleByYogi(
-            b1,
-            b2,
-            eps,
-            eps_root,
-            initial_accumulator_value,
-        )
-    )
+    return leafwise(ScaleByYogi(b1, b2, eps, eps_root, initial_accumulator_value))
