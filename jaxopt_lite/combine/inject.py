@@ -1,5 +1,6 @@
 """Numbers of an optimizer that are kept in its state, where they can be changed."""
 
+import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Self
@@ -22,7 +23,7 @@ from jaxopt_lite.core.transformation import (
     select,
 )
 from jaxopt_lite.core.types import Count, DTypeLike, Params, State, Updates
-from jaxopt_lite.core.value import short_repr
+from jaxopt_lite.core.value import Value, short_repr
 
 
 class InjectStatefulHyperparamsState(NamedTuple):
@@ -32,6 +33,20 @@ class InjectStatefulHyperparamsState(NamedTuple):
     hyperparams: dict[str, jax.Array]
     hyperparams_states: dict[str, State]
     inner_state: State
+
+
+class Mapped(Value):
+    """A factory whose transformations go through a function."""
+
+    factory: Callable[..., Any]
+    function: Callable[[GradientTransformation], GradientTransformation]
+
+    @property
+    def __wrapped__(self) -> Callable[..., Any]:
+        return self.factory
+
+    def __call__(self, *args: Any, **kwargs: Any) -> GradientTransformation:
+        return _transformation(self.factory(*args, **kwargs)).mapped(self.function)
 
 
 class InjectHyperparams(GradientTransformation):
@@ -101,6 +116,12 @@ class InjectHyperparams(GradientTransformation):
     def arguments(self) -> dict[str, Any]:
         """What the factory was called with, by name."""
         return dict((*self.numbers, *self.schedules, *self.static))
+
+    def mapped(
+        self, function: Callable[[GradientTransformation], GradientTransformation]
+    ) -> GradientTransformation:
+        factory = Mapped(self.inner_factory, function)
+        return function(dataclasses.replace(self, inner_factory=factory))
 
     def hyperparams(self) -> dict[str, Any]:
         static = tuple((name, x) for name, x in self.static if is_numeric(x))
@@ -173,7 +194,10 @@ class InjectHyperparams(GradientTransformation):
 def _made(
     inner_factory: Callable[..., Any], given: Mapping[str, Any]
 ) -> GradientTransformation:
-    made = call(inner_factory, given)
+    return _transformation(call(inner_factory, given))
+
+
+def _transformation(made: Any) -> GradientTransformation:
     return as_transformation(made, "inject_hyperparams: what inner_factory made")
 
 

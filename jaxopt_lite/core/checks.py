@@ -172,7 +172,9 @@ def presence(where: str, g: Flat, p: Flat, trained: Sequence[bool]) -> None:
         )
 
 
-def kept(where: str, slot: str, column: Flat, p: Flat, seen: Sequence[bool]) -> None:
+def kept(
+    where: str, slot: str, held: Sequence[Any], p: Flat, seen: Sequence[bool]
+) -> None:
     """Refuses a slot that holds nothing for a leaf that is seen.
 
     Raises:
@@ -180,7 +182,7 @@ def kept(where: str, slot: str, column: Flat, p: Flat, seen: Sequence[bool]) -> 
     """
     problems = [
         (p.paths[i], f"state.{slot} {describe(x)}, gradient {describe(p.leaves[i])}")
-        for i, (x, is_seen) in enumerate(zip(column.leaves, seen, strict=True))
+        for i, (x, is_seen) in enumerate(zip(held, seen, strict=True))
         if is_seen and is_end(x)
     ]
     if problems:

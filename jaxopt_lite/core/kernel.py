@@ -12,10 +12,13 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_lite.core.checks import describe
+from jaxopt_lite.core.codec import Keeping, seed
 from jaxopt_lite.core.numerics import promote, real, saturating_increment
 from jaxopt_lite.core.rule import Rule, keywords
+from jaxopt_lite.core.slots import Keeper
 from jaxopt_lite.core.storage import arithmetic_dtype, widen
 from jaxopt_lite.core.transformation import select
 
@@ -27,14 +30,21 @@ class Program(NamedTuple):
     numbers: list[Any]
 
 
-def program(rules: list[Rule], dtype: Any) -> Program:
-    """The step of one leaf through these rules, whose updates come in `dtype`."""
+def program(
+    rules: list[Rule], dtype: Any, kept: tuple[tuple[Keeping, ...], ...]
+) -> Program:
+    """The step of one leaf through these rules, whose updates come in `dtype`.
+
+    `kept` says how each slot of each rule is.
+    """
     numbers, structure = jax.tree.flatten(rules)
-    return Program(_step(structure, dtype), numbers)
+    return Program(_step(structure, dtype, kept), numbers)
 
 
 @functools.lru_cache(maxsize=4096)
-def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
+def _step(
+    structure: Any, dtype: Any, keepings: tuple[tuple[Keeping, ...], ...]
+) -> Callable[..., Any]:
     """The step of one leaf through rules of one structure, traced once per shape."""
     wide = arithmetic_dtype(dtype)
 
@@ -44,26 +54,32 @@ def _step(structure: Any, dtype: Any) -> Callable[..., Any]:
         commit: Any,
         shared: list[Any],
         common: dict[str, Any],
+        draws: list[Any],
         g: Any,
         p: Any,
         rows: list[Any],
         own: dict[str, Any],
+        leaf: Any,
     ) -> tuple[Any, list[Any]]:
         named = {**common, **own}
         u = jnp.asarray(g).astype(wide)
         p = None if p is None else jnp.asarray(p).astype(wide)
         kept = []
         rules = with_numbers(structure.unflatten(numbers), wide)
-        for rule, t, row, agreed in zip(rules, steps, rows, shared, strict=True):
+        for rule, t, row, agreed, keeping, draw in zip(
+            rules, steps, rows, shared, keepings, draws, strict=True
+        ):
             keys = {**_given(rule, named, wide), "shared": with_numbers(agreed, wide)}
-            old = _widened(rule, row, wide)
+            own_seed = None if draw is None else seed(draw, leaf)
+            keeper = Keeper(rule, keeping, np.shape(g), wide, own_seed)
+            old = keeper.read(row)
             try:
-                u, new = _move(rule, u, old, p, t, commit, keys)
+                u, new, row = _move(keeper, row, old, u, p, t, commit, keys)
             except TypeError as error:
                 _explain(error, rule, p, t)
                 raise
             _check_shapes(rule, g, u, old, new)
-            kept.append(jax.tree.map(partial(_store, commit), tuple(new), tuple(row)))
+            kept.append(row)
         return u.astype(dtype), kept
 
     return jax.jit(step)
@@ -83,22 +99,10 @@ def apply(
     return [jax.tree.map(lambda x, i=i: x[i], moved) for i in range(len(own))]
 
 
-def _widened(rule: Rule, row: Any, wide: Any) -> Any:
-    """The slots in the dtype of the arithmetic."""
-    return rule.Slots._make(jax.tree.map(lambda x: widen(x, wide), tuple(row)))
-
-
 def _given(rule: Rule, named: dict[str, Any], wide: Any) -> dict[str, Any]:
     """The keywords, the leaves of trees among them in the dtype of the arithmetic."""
     trees = {k: widen(jnp.asarray(named[k]), wide) for k in rule.trees if k in named}
     return {**named, **trees}
-
-
-def _store(commit: Any, new: Any, old: Any) -> Any:
-    """A new slot in the dtype in which it is kept, to the bit the old if not taken."""
-    if new.dtype == old.dtype:
-        return new
-    return select(commit, new.astype(old.dtype), old)
 
 
 def _explain(error: TypeError, rule: Rule, p: Any, t: Any) -> None:
@@ -126,18 +130,27 @@ def _check_shapes(rule: Rule, g: Any, u: Any, old: Any, new: Any) -> None:
 
 
 def _move(
-    rule: Rule, g: Any, old: Any, p: Any, t: Any, commit: Any, keys: dict[str, Any]
-) -> tuple[Any, Any]:
+    keeper: Keeper,
+    row: Any,
+    old: Any,
+    g: Any,
+    p: Any,
+    t: Any,
+    commit: Any,
+    keys: dict[str, Any],
+) -> tuple[Any, Any, Any]:
     """One rule's transition, the choice of slots, and its readout."""
+    rule = keeper.rule
 
     def asked(method: str) -> dict[str, Any]:
         return {k: keys[k] for k in keywords(type(rule), method) if k in keys}
 
     if rule.update is not None:
         u, new = rule.update(g, old, p, t, **asked("update"))
-        return u, select(commit, new, old)
-    new = select(commit, rule.advance(g, old, p, t, **asked("advance")), old)
-    return rule.emit(g, new, p, t, **asked("emit")), new
+        return u, *keeper.keep(commit, new, old, row)
+    new = rule.advance(g, old, p, t, **asked("advance"))
+    new, row = keeper.keep(commit, new, old, row)
+    return rule.emit(g, new, p, t, **asked("emit")), new, row
 
 
 def with_numbers(tree: Any, wide: Any) -> Any:
@@ -163,7 +176,9 @@ def advance_counts(counts: list[Any], commit: Any) -> list[Any]:
 
 
 @functools.lru_cache(maxsize=4096)
-def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
+def measure_program(
+    structure: Any, dtype: Any, keeping: tuple[Keeping, ...]
+) -> Callable[..., Any]:
     """What one leaf contributes, traced once per shape."""
     wide = arithmetic_dtype(dtype)
 
@@ -182,7 +197,7 @@ def measure_program(structure: Any, dtype: Any) -> Callable[..., Any]:
         keys = {**_given(rule, named, wide), **own}
         return rule.measure(
             jnp.asarray(g).astype(wide),
-            _widened(rule, row, wide),
+            Keeper(rule, keeping, np.shape(g), wide, None).read(row),
             None if p is None else jnp.asarray(p).astype(wide),
             step,
             **{k: keys[k] for k in keywords(type(rule), "measure") if k in keys},

@@ -8,7 +8,7 @@ from jaxopt_lite.core import lift, links
 from jaxopt_lite.core.hyperparameters import at_count, is_numeric
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.ranges import checked
-from jaxopt_lite.core.rule import Rule, fields, unpack
+from jaxopt_lite.core.rule import Rule, fields
 from jaxopt_lite.core.storage import Storage
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Params, State, Updates
@@ -47,7 +47,8 @@ class Leafwise(GradientTransformation):
         return dataclasses.replace(self, rule=rule)
 
     def in_force(self, state: State) -> dict[str, Any]:
-        counts = unpack(self.rule, state)
+        (link,) = self.parts()
+        counts = link.unpack(state)
         counter = self.rule.counter
         return {
             name: at_count(x, counts.get(self.rule.own_counts.get(name, counter)))
@@ -55,7 +56,7 @@ class Leafwise(GradientTransformation):
         }
 
     def __repr__(self) -> str:
-        stored = f", {self.storage!r}" if self.storage.dtypes else ""
+        stored = f", {self.storage!r}" if self.storage != Storage() else ""
         return f"leafwise({self.rule!r}{stored})"
 
 

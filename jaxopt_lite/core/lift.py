@@ -16,9 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core import checks, kernel
+from jaxopt_lite.core.codec import Keeping, salt
+from jaxopt_lite.core.columns import held
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.numerics import distinct_unit, promote
-from jaxopt_lite.core.rule import SharedRule, keywords, unpack
+from jaxopt_lite.core.rule import SharedRule, keywords
 from jaxopt_lite.core.stage import Stage, aligned
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.trees import Flat, is_end
@@ -48,12 +50,19 @@ def run(
     emitted = list(g.leaves)
     for leaves in _together(stages, settings, g.leaves, p):
         first = leaves[0]
-        key = (update_dtype(g.leaves[first], p[first]), settings[first])
+        kept = tuple(stage.kept[first] for stage in stages)
+        key = (update_dtype(g.leaves[first], p[first]), settings[first], kept)
         if key not in programs:
             programs[key] = _program(stages, *key, commit, common)
         active, step, arguments = programs[key]
         own = [
-            (g.leaves[i], p[i], [s.rows[i] for s in active], _at_leaf(named, i))
+            (
+                g.leaves[i],
+                p[i],
+                [s.rows[i] for s in active],
+                _at_leaf(named, i),
+                salt(g.paths[i]) if any(s.is_random for s in active) else None,
+            )
             for i in leaves
         ]
         try:
@@ -88,15 +97,21 @@ def _program(
     stages: Sequence[Stage],
     dtype: Any,
     setting: Sequence[int],
+    kept: Sequence[tuple[Keeping, ...]],
     commit: Any,
     common: Mapping[str, Any],
 ) -> _Program:
     """The program of the leaves with some settings, and updates of some dtype."""
     pairs = [(s, i) for s, i in zip(stages, setting, strict=True) if i >= 0]
     active = [stage for stage, _ in pairs]
-    step, numbers = kernel.program([stage.rules[i] for stage, i in pairs], dtype)
+    step, numbers = kernel.program(
+        [stage.rules[i] for stage, i in pairs],
+        dtype,
+        tuple(kept[stage.index] for stage in active),
+    )
     steps, shared = [s.step(dtype) for s in active], [s.shared for s in active]
-    return _Program(active, step, (numbers, steps, commit, shared, common))
+    draws = [s.draw for s in active]
+    return _Program(active, step, (numbers, steps, commit, shared, common, draws))
 
 
 def _together(
@@ -119,7 +134,13 @@ def _together(
         )
         key: Any = i
         if stacks and isinstance(x, jax.core.Tracer):  # others may be on other devices
-            key = (settings[i], jax.typeof(x), None if y is None else jax.typeof(y))
+            kept = tuple(stage.kept[i] for stage in stages)
+            key = (
+                settings[i],
+                kept,
+                jax.typeof(x),
+                None if y is None else jax.typeof(y),
+            )
         groups.setdefault(key, []).append(i)
     for leaves in groups.values():
         many = max(1, _LARGEST_STACK // max(1, np.size(g[leaves[0]])))
@@ -163,12 +184,10 @@ def _kept(links: Sequence[Link], states: Sequence[State], p: Flat) -> list[bool]
     """Whether some slot is kept for each leaf."""
     kept = [False for _ in p.leaves]
     for link, state in zip(links, states, strict=True):
-        parts = unpack(link.rule, state)
+        parts = link.unpack(state)
         for slot in link.rule.Slots._fields:
             column = aligned(link, slot, parts[slot], p)
-            kept = [
-                k or not is_end(x) for k, x in zip(kept, column.leaves, strict=True)
-            ]
+            kept = [k or not is_end(x) for k, x in zip(kept, held(column), strict=True)]
     return kept
 
 
@@ -265,7 +284,7 @@ def _measure(
         x, y = g.leaves[i], p[i]
         numbers, structure = jax.tree.flatten(stage.rules[stage.setting[i]])
         dtype = update_dtype(x, y)
-        measure = kernel.measure_program(structure, dtype)
+        measure = kernel.measure_program(structure, dtype, stage.kept[i])
         unit = distinct_unit(alike[np.shape(x)])
         alike[np.shape(x)] += 1
         row, keys = stage.rows[i], {**common, **_at_leaf(named, i)}

@@ -7,16 +7,27 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxopt_lite.core import checks, kernel
+from jaxopt_lite.core.codec import Codec, Coded, salt
+from jaxopt_lite.core.columns import CodedColumn, filled
 from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
 from jaxopt_lite.core.paths import ByPath
-from jaxopt_lite.core.rule import Rule, begin, counts, fields, pack
+from jaxopt_lite.core.rule import (
+    Rule,
+    begin,
+    counts,
+    fields,
+    layout,
+    pack,
+    slot_kinds,
+    unpack,
+)
 from jaxopt_lite.core.selectors import PerLeaf, Selector, flags
+from jaxopt_lite.core.slots import encode
 from jaxopt_lite.core.storage import Storage, arithmetic_dtype, widen
 from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
-from jaxopt_lite.core.types import Params, State
+from jaxopt_lite.core.types import NON_NEGATIVE, SIGNED, Params, State
 from jaxopt_lite.core.value import field_names, is_array
 
 # Up to this many different settings of a rule by path are traced apart, each with its
@@ -35,6 +46,35 @@ class Link(NamedTuple):
     def name(self) -> str:
         return type(self.rule).__name__
 
+    @property
+    def is_random(self) -> bool:
+        """Whether some slot is kept by chance, which begins with the step's number."""
+        kinds = slot_kinds(self.rule.Slots).values()
+        return self.storage.is_random and any(map(self.storage.codes, kinds))
+
+    @property
+    def counts(self) -> list[str]:
+        """The counts in the state."""
+        return counts(self.rule, self.is_random)
+
+    def pack(self, parts: dict[str, Any]) -> State:
+        """The state, from its counts, its slots' columns and shared numbers."""
+        return pack(self.rule, parts, self.is_random)
+
+    def unpack(self, state: State) -> dict[str, Any]:
+        """Its counts, columns and shared numbers, by name.
+
+        A state that was kept in another way may have had a count where this has none,
+        or none where this has one, which then begins.
+        """
+        other = layout(self.rule, not self.is_random)
+        if other is not layout(self.rule, self.is_random) and _has(state, other):
+            parts = unpack(self.rule, state, not self.is_random)
+            begun = {name: jnp.zeros((), jnp.int32) for name in self.counts}
+            own = {k: x for k, x in parts.items() if k != "count"}
+            return {**begun, **own}
+        return unpack(self.rule, state, self.is_random)
+
     def sees(self, flat: Flat) -> list[bool]:
         """Whether each leaf is this rule's business."""
         seen = [not is_end(leaf) for leaf in flat.leaves]
@@ -44,34 +84,41 @@ class Link(NamedTuple):
         return seen
 
 
+def _has(state: State, form: type[Any]) -> bool:
+    return isinstance(state, tuple) and getattr(state, "_fields", ()) == form._fields
+
+
 def init(link: Link, params: Params) -> State:
     """The state of one link before the first step."""
     flat = Flat(params)
     seen = link.sees(flat)
     checks.inexact(link.name, "parameter", flat, seen)
-    parts: dict[str, Any] = {
-        name: jnp.zeros((), jnp.int32) for name in counts(link.rule)
-    }
+    parts: dict[str, Any] = {name: jnp.zeros((), jnp.int32) for name in link.counts}
     rules, setting = settings(link, parts, flat, seen)
     for value in fields(link.rule):
         if isinstance(value, ByPath | PerLeaf):
             value.judge(link.name, flat)
+    codecs = link.storage.choose(link.name, flat, seen)
     rows = [
-        _init_leaf(rules[i], link.storage, p) if i >= 0 else None
-        for p, i in zip(flat.leaves, setting, strict=True)
+        _init_leaf(rules[i], link.storage, codec, salt(path), p) if i >= 0 else None
+        for path, p, codec, i in zip(
+            flat.paths, flat.leaves, codecs, setting, strict=True
+        )
     ]
     parts.update(_begin(rules or [link.rule], setting, flat.leaves))
-    for slot in link.rule.Slots._fields:
-        column = [
+    for slot, kind in slot_kinds(link.rule.Slots).items():
+        leaves = [
             getattr(row, slot) if row is not None else _absent(p)
             for row, p in zip(rows, flat.leaves, strict=True)
         ]
-        alike = all(
-            is_end(x) or getattr(x, "shape", None) == np.shape(p)
-            for x, p in zip(column, flat.leaves, strict=True)
-        )
-        parts[slot] = (flat.rebuild if alike else flat.rebuild_bare)(column)
-    return pack(link.rule, parts)
+        if link.storage.codes(kind):
+            coded = CodedColumn(flat, None, flat, link.storage.has_scales)
+            parts[slot] = coded.rebuild(
+                x if isinstance(x, Coded) else Coded(x) for x in leaves
+            )
+        else:
+            parts[slot] = filled(flat, leaves, flat.leaves)
+    return link.pack(parts)
 
 
 def _begin(rules: list[Rule], setting: list[int], leaves: list[Any]) -> dict[str, Any]:
@@ -99,22 +146,29 @@ def _absent(p: Any) -> Any:
     return p if is_end(p) else MaskedNode()
 
 
-def _init_leaf(rule: Rule, storage: Storage, p: Any) -> Any:
+def _init_leaf(
+    rule: Rule, storage: Storage, codec: Codec | None, salt: Any, p: Any
+) -> Any:
     """The slots of one leaf: of a shape only shapes.
 
     They share no memory with what is donated or kept.
     """
     if isinstance(p, jax.ShapeDtypeStruct):
-        return jax.eval_shape(functools.partial(_init_leaf, rule, storage), p)
+        own = functools.partial(_init_leaf, rule, storage, codec, salt)
+        return jax.eval_shape(own, p)
     p = jnp.asarray(p)
     dtype = arithmetic_dtype(p.dtype)
     slots = rule.init(p.astype(dtype))
     taken = [p, *jax.tree.leaves(rule)]
+    kinds = slot_kinds(rule.Slots)
 
     def keep(slot: str, x: Any) -> Any:
         if isinstance(x, tuple):
             return [keep(slot, y) for y in x]
         wide = widen(x, dtype)
+        if codec is not None and kinds[slot] in (SIGNED, NON_NEGATIVE):
+            kept = encode(codec, kinds[slot], slot, jnp.uint32(salt), wide)
+            return jax.tree.map(functools.partial(placed_like, p), kept)
         x = wide.astype(storage.dtype(slot, wide))
         if any(x is y for y in taken):
             x = jnp.array(x, copy=True)

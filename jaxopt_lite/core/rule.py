@@ -182,11 +182,12 @@ def keywords(rule: type[Rule], method: str) -> dict[str, bool]:
     }
 
 
-def layout(rule: Rule) -> type[Any]:
-    """The NamedTuple of a rule's state."""
+def layout(rule: Rule, is_counted: bool = False) -> type[Any]:
+    """The NamedTuple of a rule's state, with a count if it or its storage needs one."""
     state = rule.State or rule.Slots
     scheduled = any(map(hyperparameters.is_scheduled, fields(rule)))
-    if rule.counter in state._fields or not (rule.reads_step or scheduled):
+    needs_count = rule.reads_step or scheduled or is_counted
+    if rule.counter in state._fields or not needs_count:
         return state
     if rule.Counted is not None:
         return rule.Counted
@@ -198,10 +199,10 @@ def fields(rule: Rule) -> list[Any]:
     return [getattr(rule, name) for name in field_names(type(rule))]
 
 
-def counts(rule: Rule) -> list[str]:
+def counts(rule: Rule, is_counted: bool = False) -> list[str]:
     """The counts in a rule's state, that of the steps first."""
     named = dict.fromkeys((rule.counter, *rule.own_counts.values()))
-    return [name for name in named if name in layout(rule)._fields]
+    return [name for name in named if name in layout(rule, is_counted)._fields]
 
 
 def begin(rule: Rule, *total: Any) -> dict[str, Any]:
@@ -210,22 +211,22 @@ def begin(rule: Rule, *total: Any) -> dict[str, Any]:
     return dict(zip(getattr(begun, "_fields", ()), begun, strict=True))
 
 
-def pack(rule: Rule, parts: dict[str, Any]) -> State:
+def pack(rule: Rule, parts: dict[str, Any], is_counted: bool = False) -> State:
     """The state of a rule, from its counts, its slots' columns and shared numbers."""
-    form = layout(rule)
+    form = layout(rule, is_counted)
     if form is not CountedState:
         return form(**parts)
     own = {name: part for name, part in parts.items() if name != "count"}
     return CountedState(parts["count"], (rule.State or rule.Slots)(**own))
 
 
-def unpack(rule: Rule, state: State) -> dict[str, Any]:
+def unpack(rule: Rule, state: State, is_counted: bool = False) -> dict[str, Any]:
     """A rule's counts, columns and shared numbers, by name.
 
     Raises:
         TypeError: if the state is another transformation's.
     """
-    form = layout(rule)
+    form = layout(rule, is_counted)
     checks.named_tuple(type(rule).__name__, state, form)
     if form is not CountedState:
         return {name: getattr(state, name) for name in form._fields}

@@ -6,12 +6,14 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks, kernel
+from jaxopt_lite.core.codec import Keeping
+from jaxopt_lite.core.columns import CodedColumn, Column, held, keepings, take_apart
 from jaxopt_lite.core.links import Link, settings
-from jaxopt_lite.core.rule import SharedRule, begin, counts, pack, slot_kinds, unpack
+from jaxopt_lite.core.rule import SharedRule, begin, slot_kinds
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.transformation import select
 from jaxopt_lite.core.trees import Flat
-from jaxopt_lite.core.types import EXACT, PER_AXIS, Kind, State
+from jaxopt_lite.core.types import EXACT, PER_AXIS, State
 
 
 class Stage:
@@ -22,13 +24,14 @@ class Stage:
     ):
         self.index = index
         self.link = link
-        self.parts = unpack(link.rule, state)
-        self.counts = {name: self.parts[name] for name in counts(link.rule)}
+        self.parts = link.unpack(state)
+        self.counts = {name: self.parts[name] for name in link.counts}
         self.steps: dict[Any, Any] = {}
         self.columns = [
             _column(link, slot, self.parts[slot], p, seen)
             for slot in link.rule.Slots._fields
         ]
+        self.kept = _kept(link, self.columns, p, seen)
         leaves = [column.leaves for column in self.columns]
         self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
         self.rules, self.setting = settings(link, self.counts, p, seen)
@@ -37,6 +40,15 @@ class Stage:
     @property
     def is_shared(self) -> bool:
         return isinstance(self.link.rule, SharedRule)
+
+    @property
+    def is_random(self) -> bool:
+        return self.link.is_random
+
+    @property
+    def draw(self) -> Any:
+        """The count that its random bits begin with; None where there are none."""
+        return self.counts[self.link.counts[0]] + 1 if self.is_random else None
 
     def step(self, dtype: Any) -> Any:
         """The number of the step for a leaf of some dtype; None where none is kept.
@@ -58,7 +70,7 @@ class Stage:
         for name in begin(self.rules[0]) if self.shared is not None else ():
             kept = select(commit, getattr(self.shared, name), parts[name])
             parts[name] = jnp.asarray(kept, parts[name].dtype)
-        return pack(self.link.rule, parts)
+        return self.link.pack(parts)
 
 
 def _transpose(stage: Stage) -> list[Any]:
@@ -68,20 +80,36 @@ def _transpose(stage: Stage) -> list[Any]:
     return [[row[j] for row in stage.rows] for j in range(len(stage.columns))]
 
 
-def aligned(link: Link, slot: str, tree: Any, p: Flat) -> Any:
+def aligned(link: Link, slot: str, tree: Any, p: Flat) -> Column:
     """A slot's tree in the order of the parameters."""
-    align = checks.branches if _kind(link, slot) is PER_AXIS else checks.align
-    return align(link.name, p, f"state.{slot}", tree)
+    kind = slot_kinds(link.rule.Slots)[slot]
+    return take_apart(link.name, slot, kind, link.storage, tree, p)
 
 
-def _kind(link: Link, slot: str) -> Kind:
-    return slot_kinds(link.rule.Slots)[slot]
-
-
-def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Any:
+def _column(link: Link, slot: str, tree: Any, p: Flat, seen: Sequence[bool]) -> Column:
     """A slot's tree in the order of the parameters, checked."""
-    column = aligned(link, slot, tree, p)
-    checks.kept(link.name, slot, column, p, seen)
-    if _kind(link, slot) not in (EXACT, PER_AXIS):
-        checks.shapes(link.name, f"state.{slot}", column, "gradient", p)
-    return column
+    found = aligned(link, slot, tree, p)
+    checks.kept(link.name, slot, held(found), p, seen)
+    kind = slot_kinds(link.rule.Slots)[slot]
+    if kind not in (EXACT, PER_AXIS) and isinstance(found, Flat):
+        checks.shapes(link.name, f"state.{slot}", found, "gradient", p)
+    return found
+
+
+def _kept(
+    link: Link, columns: Sequence[Column], p: Flat, seen: Sequence[bool]
+) -> list[tuple[Keeping, ...]]:
+    """How each slot of each leaf is read and written."""
+    plain: Keeping = (None, None)
+    if not any(isinstance(column, CodedColumn) for column in columns):
+        return [(plain,) * len(columns)] * len(p.leaves)
+    codecs = link.storage.choose(link.name, p, seen)
+    by_slot = [
+        keepings(link.name, slot, kind, link.storage, column, codecs, p)
+        if isinstance(column, CodedColumn)
+        else [plain] * len(p.leaves)
+        for (slot, kind), column in zip(
+            slot_kinds(link.rule.Slots).items(), columns, strict=True
+        )
+    ]
+    return list(zip(*by_slot, strict=True))

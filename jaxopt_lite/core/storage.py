@@ -1,26 +1,108 @@
 """How slots are kept between steps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
+import numpy as np
 
+from jaxopt_lite.core import checks
+from jaxopt_lite.core.codec import Codec
 from jaxopt_lite.core.numerics import promote, real
-from jaxopt_lite.core.types import DTypeLike, Tensor
+from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.selectors import flags
+from jaxopt_lite.core.trees import Flat, is_end
+from jaxopt_lite.core.types import (
+    NON_NEGATIVE,
+    SIGNED,
+    DTypeLike,
+    Kind,
+    Tensor,
+)
 from jaxopt_lite.core.value import Value
 
 
 class Storage(Value):
-    """The dtype of each slot that is not kept in the dtype of the arithmetic."""
+    """How each slot is kept: in a dtype of its own, or as codes; see `store_state`."""
 
     dtypes: tuple[tuple[str, Any], ...] = ()
+    codec: Any = None
+    where: Any = None
+    readable: tuple[Codec, ...] = ()
 
     def dtype(self, slot: str, x: Tensor) -> Any:
         """The dtype in which a slot is kept; complex where the slot is."""
         dtype = dict(self.dtypes).get(slot, x.dtype)
         return promote(dtype, jnp.complex64) if jnp.iscomplexobj(x) else dtype
 
+    @property
+    def is_random(self) -> bool:
+        """Whether it needs a step count to draw from."""
+        return any(codec.is_random for codec in self._codecs())
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether a slot that it codes is two trees."""
+        return any(codec.has_scales for codec in self._codecs())
+
+    def codes(self, kind: Kind) -> bool:
+        """Whether it codes slots of a kind."""
+        return self.codec is not None and kind in (SIGNED, NON_NEGATIVE)
+
+    def choose(
+        self, where: str, flat: Flat, seen: Sequence[bool]
+    ) -> list[Codec | None]:
+        """The codec of the slots of each leaf.
+
+        Raises:
+            TypeError: if one cannot hold a leaf; all such leaves are named.
+        """
+        if self.codec is None:
+            return [None for _ in seen]
+        coded = [s and f for s, f in zip(seen, self._flags(where, flat), strict=True)]
+        if isinstance(self.codec, ByPath):
+            chosen = self.codec.choose(where, flat, coded)
+            codecs = [self.codec.values[i] if i >= 0 else None for i in chosen]
+        else:
+            codecs = [self.codec for _ in seen]
+        codecs = [
+            x if is_coded else None for x, is_coded in zip(codecs, coded, strict=True)
+        ]
+        problems = [
+            (path, f"{checks.describe(p)} {why}, {codec!r}")
+            for path, p, codec in zip(flat.paths, flat.leaves, codecs, strict=True)
+            if codec is not None and (why := codec.refusal(p))
+        ]
+        if problems:
+            checks.fail(
+                f"{where}: the state of "
+                f"{checks.plural(len(problems), 'parameter', 'parameters')} cannot be "
+                f"kept so.",
+                problems,
+                "Expected real arrays with an axis: leave these out of `where` in "
+                "`store_state`.",
+                TypeError,
+            )
+        return codecs
+
+    def _codecs(self) -> tuple[Codec, ...]:
+        if isinstance(self.codec, ByPath):
+            return self.codec.values
+        return () if self.codec is None else (self.codec,)
+
+    def _flags(self, where: str, flat: Flat) -> list[bool]:
+        if self.where is not None:
+            return flags(self.where, where, flat)
+        return [not is_end(p) and _is_large(p) for p in flat.leaves]
+
     def __repr__(self) -> str:
         return f"keep({', '.join(f'{slot}={d}' for slot, d in self.dtypes)})"
+
+
+def _is_large(p: Any) -> bool:
+    """Whether a parameter is a matrix, or more, whose state is worth coding."""
+    is_real = not jnp.issubdtype(jnp.result_type(p), jnp.complexfloating)
+    return is_real and np.ndim(p) > 1 and np.size(p) >= 4096
 
 
 def keep(**dtypes: DTypeLike | None) -> Storage:

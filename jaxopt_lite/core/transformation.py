@@ -100,6 +100,13 @@ class GradientTransformation(Value):
         """This transformation, made of others."""
         return dataclasses.replace(self, **children)
 
+    def mapped(
+        self, function: "Callable[[GradientTransformation], GradientTransformation]"
+    ) -> "GradientTransformation":
+        """What a function makes of each transformation inside, the inmost first."""
+        children = {k: child.mapped(function) for k, child in self.children().items()}
+        return function(self.with_children(children) if children else self)
+
     def hyperparams(self) -> dict[str, Any]:
         """The numbers of its own: as they were given, schedules too."""
         fields = {name: getattr(self, name) for name in field_names(type(self))}

@@ -1,0 +1,86 @@
+"""The slots of one rule at one leaf: read from how they are kept, and kept again."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxopt_lite.core.codec import Codec, Coded, Keeping, random_bits, salt
+from jaxopt_lite.core.rule import Rule, slot_kinds
+from jaxopt_lite.core.storage import widen
+from jaxopt_lite.core.transformation import select
+from jaxopt_lite.core.types import Kind
+
+
+class Keeper(NamedTuple):
+    """How the slots of a rule are kept at one leaf, and at one step by which chance."""
+
+    rule: Rule
+    keeping: Sequence[Keeping]
+    shape: tuple[int, ...]
+    dtype: Any
+    seed: Any
+
+    def read(self, row: Any) -> Any:
+        """The slots in the dtype of the arithmetic."""
+        return self._slots([reader for reader, _ in self.keeping], row)
+
+    def keep(self, commit: Any, new: Any, old: Any, row: Any) -> tuple[Any, Any]:
+        """The slots as `emit` sees them, and how they are kept.
+
+        What is coded is read again, so that nothing keeps the old codes alive while the
+        update is formed: XLA would copy them.
+        """
+        chosen = select(commit, tuple(new), tuple(old))
+        slots = slot_kinds(self.rule.Slots).items()
+        kept = list(map(partial(self._store, commit), slots, self.keeping, chosen, row))
+        seen = [
+            k if isinstance(k, Coded) else c for k, c in zip(kept, chosen, strict=True)
+        ]
+        return self._slots([writer for _, writer in self.keeping], seen), kept
+
+    def _slots(self, readers: Sequence[Codec | None], row: Any) -> Any:
+        kinds = slot_kinds(self.rule.Slots).values()
+        return self.rule.Slots._make(map(self._read, kinds, readers, row))
+
+    def _read(self, kind: Kind, reader: Codec | None, x: Any) -> Any:
+        if isinstance(x, Coded):
+            x = x.codes if reader is None else reader.decode(x, kind, self.shape)
+        return jax.tree.map(lambda y: widen(y, self.dtype), x)
+
+    def _store(
+        self,
+        commit: Any,
+        slot: tuple[str, Kind],
+        keeping: Keeping,
+        new: Any,
+        old: Any,
+    ) -> Any:
+        """A slot as it is kept, to the bit the old one where the step is not taken."""
+        name, kind = slot
+        reader, writer = keeping
+        if writer is not None:
+            coded = encode(writer, kind, name, self.seed, new)
+            return select(commit, coded, old) if reader == writer else coded
+        if reader is not None:
+            return Coded(new)
+        if isinstance(old, Coded):
+            return old._replace(codes=_as_before(commit, new, old.codes))
+        return jax.tree.map(partial(_as_before, commit), new, old)
+
+
+def _as_before(commit: Any, new: Any, old: Any) -> Any:
+    if new.dtype == old.dtype:
+        return new
+    return select(commit, new.astype(old.dtype), old)
+
+
+def encode(codec: Codec, kind: Kind, slot: str, seed: Any, x: Any) -> Coded:
+    """What a codec keeps of a slot, drawing from a seed of this step and leaf."""
+
+    def bits() -> Any:
+        return random_bits(seed + salt(slot), x.shape)
+
+    return codec.encode(x.astype(jnp.float32), kind, bits)
