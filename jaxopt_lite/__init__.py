@@ -267,7 +267,14 @@ from jaxopt_lite.schedules.cooldown import (
 from jaxopt_lite.schedules.joined import join_schedules as join_schedules
 from jaxopt_lite.schedules.joined import sgdr_schedule as sgdr_schedule
 
+# State in few bytes
+from jaxopt_lite.storage.store import store_state as store_state
+from jaxopt_lite.storage.blocks import Blocks as Blocks
+from jaxopt_lite.storage.floats import Bfloat16 as Bfloat16
+from jaxopt_lite.storage.floats import Float32 as Float32
+
 # Writing your own
+from jaxopt_lite.core.codec import Codec as Codec
 from jaxopt_lite.core.hyperparameters import Schedule as Schedule
 from jaxopt_lite.core.leafwise import leafwise as leafwise
 from jaxopt_lite.core.rule import Rule as Rule
@@ -276,6 +283,7 @@ from jaxopt_lite.core.transformation import (
     GradientTransformation as GradientTransformation,
 )
 from jaxopt_lite.core.types import Exact as Exact
+from jaxopt_lite.core.types import Kind as Kind
 from jaxopt_lite.core.types import NonNegative as NonNegative
 from jaxopt_lite.core.types import PerAxis as PerAxis
 from jaxopt_lite.core.types import Signed as Signed
@@ -299,6 +307,7 @@ from jaxopt_lite import tree as tree
 from jaxopt_lite import sweep as sweep
 
 # States
+from jaxopt_lite.core.codec import Coded as Coded
 from jaxopt_lite.combine.inject import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
 )

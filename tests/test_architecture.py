@@ -12,11 +12,11 @@ import jaxopt_lite
 PACKAGE = Path(jaxopt_lite.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
-# core <- rules, schedules, tree <- combine, projections <- linesearch <- optimizers
-#      <- sweep, report, interop, sharding
+# core <- rules, schedules, storage, tree <- combine, projections <- linesearch
+#      <- optimizers <- sweep, report, interop, sharding
 TIERS = [
     {"core"},
-    {"rules", "schedules", "tree"},
+    {"rules", "schedules", "storage", "tree"},
     {"combine", "projections"},
     {"linesearch"},
     {"optimizers"},

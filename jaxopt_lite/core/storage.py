@@ -96,7 +96,10 @@ class Storage(Value):
         return [not is_end(p) and _is_large(p) for p in flat.leaves]
 
     def __repr__(self) -> str:
-        return f"keep({', '.join(f'{slot}={d}' for slot, d in self.dtypes)})"
+        kept = [f"{slot}={dtype}" for slot, dtype in self.dtypes]
+        if self.codec is not None:
+            kept.append(repr(self.codec))
+        return f"keep({', '.join(kept)})"
 
 
 def _is_large(p: Any) -> bool:

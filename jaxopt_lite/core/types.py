@@ -49,7 +49,10 @@ Tensor: TypeAlias = jax.Array
 
 
 class Kind(NamedTuple):
-    """What a slot holds; storage and sharding read only this."""
+    """What a slot holds: storage and sharding read only this.
+
+    Its name is `"signed"`, `"non-negative"`, `"exact"` or `"per axis"`.
+    """
 
     name: str
 

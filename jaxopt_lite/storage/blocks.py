@@ -133,16 +133,19 @@ def _largest(x: jax.Array, block: int) -> jax.Array:
     As whole numbers the bits of such floats have the same order, nan above all. XLA:CPU
     writes the floats themselves to memory before it takes the maximum.
     """
-    padding = [(0, 0)] * (x.ndim - 1) + [(0, -x.shape[-1] % block)]
+    *outer, length = x.shape
+    blocks = -(-length // block)
+    padding = [(0, 0)] * len(outer) + [(0, blocks * block - length)]
     whole = lax.bitcast_convert_type(jnp.pad(x, padding), jnp.int32)
-    largest = jnp.max(whole.reshape(*x.shape[:-1], -1, block), axis=-1)
+    largest = jnp.max(whole.reshape(*outer, blocks, block), axis=-1)
     return lax.bitcast_convert_type(largest, jnp.float32)
 
 
 def _spread(scales: jax.Array, block: int, shape: tuple[int, ...]) -> jax.Array:
     """The scale of its block at each element of an array of a shape."""
-    wide = jnp.broadcast_to(scales[..., None], (*scales.shape, block))
-    return wide.reshape(*shape[:-1], -1)[..., : shape[-1]]
+    *outer, blocks = scales.shape
+    wide = jnp.broadcast_to(scales[..., None], (*outer, blocks, block))
+    return wide.reshape(*outer, blocks * block)[..., : shape[-1]]
 
 
 def _rounded_up(x: jax.Array) -> jax.Array:
