@@ -273,6 +273,11 @@ from jaxopt_lite.storage.blocks import Blocks as Blocks
 from jaxopt_lite.storage.floats import Bfloat16 as Bfloat16
 from jaxopt_lite.storage.floats import Float32 as Float32
 
+# Parameters in bfloat16
+from jaxopt_lite.storage.rounding import stochastic_rounding as stochastic_rounding
+from jaxopt_lite.storage.rounding import kahan as kahan
+from jaxopt_lite.storage.rounding import master_weights as master_weights
+
 # Writing your own
 from jaxopt_lite.core.codec import Codec as Codec
 from jaxopt_lite.core.hyperparameters import Schedule as Schedule
@@ -308,6 +313,7 @@ from jaxopt_lite import sweep as sweep
 
 # States
 from jaxopt_lite.core.codec import Coded as Coded
+from jaxopt_lite.storage.rounding import RoundedState as RoundedState
 from jaxopt_lite.combine.inject import (
     InjectStatefulHyperparamsState as InjectStatefulHyperparamsState,
 )
