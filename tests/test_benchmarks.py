@@ -1,5 +1,6 @@
 """Benchmarks run, and the figures that no clock decides reach their goals."""
 
+import gc
 import sys
 
 import jax
@@ -153,6 +154,14 @@ def test_runs_take_turns_and_the_first_round_is_not_measured():
     times = timing.in_turns("test", runs, repeats=2, prepare=lambda: seen.append("-"))
     assert "".join(seen) == "-a-b-b-a-a-b"
     assert [len(times[name]) for name in "ab"] == [2, 2]
+
+
+def test_the_collector_sees_what_a_run_makes_alone():
+    frozen = []
+    runs = {"a": lambda: frozen.append(gc.get_freeze_count())}
+    timing.in_turns("test", runs, repeats=1)
+    assert min(frozen) > 1000
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_ratio_is_taken_round_by_round():
