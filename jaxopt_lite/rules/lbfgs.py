@@ -74,7 +74,8 @@ class ScaleByLBFGS(SharedRule):
     """L-BFGS.
 
     The two-loop recursion needs inner products only, so the leaves measure these, all
-    at once, and the recursion runs on small matrices.
+    at once, and the recursion runs on small matrices. For ten pairs that moves twice
+    the bytes, but takes one sum over the leaves in the place of twenty.
     """
 
     memory_size: int
