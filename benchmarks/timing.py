@@ -44,8 +44,9 @@ def in_turns(
     """The seconds of each run in each round.
 
     Every round takes all runs, in the order opposite to the last round's, so that a
-    machine that slows down, slows all of them. What the process held before is hidden
-    from Python's collector meanwhile: to walk it again costs whoever allocates.
+    machine that slows down, slows all of them. What the process held before a run
+    is hidden from Python's collector, which else walks all of it between the runs, and
+    in the time of the run that allocates most.
 
     Args:
         name: what the progress bar says.
@@ -62,9 +63,8 @@ def in_turns(
             gc.freeze()
             start = time.perf_counter()
             jax.block_until_ready(runs[key]())
-            taken = time.perf_counter() - start
-            gc.unfreeze()
             if i >= unmeasured:
-                times[key].append(taken)
+                times[key].append(time.perf_counter() - start)
         order.reverse()
+    gc.unfreeze()
     return times
