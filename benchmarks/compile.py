@@ -33,16 +33,23 @@ def measure(
     tree: Any, libraries: Sequence[ModuleType], repeats: int
 ) -> dict[str, tuple[list[float], list[float]]]:
     """By library the seconds until a step is compiled, and those of XLA in them."""
-    runs = {
-        library.__name__: Compiling(
-            library,
-            partial(peers.adamw, library, peers.decay_mask(library, tree)),
-            tree,
-        )
-        for library in libraries
-    }
-    times = in_turns("compile", runs, repeats, partial(cool, list(runs)))
-    return {name: (times[name], run.compiling[1:]) for name, run in runs.items()}
+
+    def compiling(tree: Any) -> dict[str, Compiling]:
+        return {
+            library.__name__: Compiling(
+                library,
+                partial(peers.adamw, library, peers.decay_mask(library, tree)),
+                tree,
+            )
+            for library in libraries
+        }
+
+    for run in compiling(trees.one(trees.NARROW)).values():
+        run()  # for what is slower at first, a small tree is enough
+    runs = compiling(tree)
+    prepare = partial(cool, list(runs))
+    times = in_turns("compile", runs, repeats, prepare, unmeasured=0)
+    return {name: (times[name], run.compiling) for name, run in runs.items()}
 
 
 def report(
