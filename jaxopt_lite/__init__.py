@@ -269,6 +269,7 @@ from jaxopt_lite.schedules.joined import sgdr_schedule as sgdr_schedule
 
 # State in few bytes
 from jaxopt_lite.storage.store import store_state as store_state
+from jaxopt_lite.storage.store import offload_state as offload_state
 from jaxopt_lite.storage.blocks import Blocks as Blocks
 from jaxopt_lite.storage.floats import Bfloat16 as Bfloat16
 from jaxopt_lite.storage.floats import Float32 as Float32

@@ -48,6 +48,9 @@ def run(
     settings = [*zip(*(stage.setting for stage in stages), strict=True)]
     programs: dict[Any, _Program] = {}
     emitted = list(g.leaves)
+    # What is fetched from the host for a leaf waits for the update before the last, so
+    # that it is on its way while the last is computed.
+    previous = latest = None
     for leaves in _together(stages, settings, g.leaves, p):
         first = leaves[0]
         kept = tuple(stage.kept[first] for stage in stages)
@@ -59,7 +62,7 @@ def run(
             (
                 g.leaves[i],
                 p[i],
-                [s.rows[i] for s in active],
+                [s.row(i, previous) for s in active],
                 _at_leaf(named, i),
                 salt(g.paths[i]) if any(s.is_random for s in active) else None,
             )
@@ -73,7 +76,8 @@ def run(
         for i, (u, rows) in zip(leaves, moved, strict=True):
             emitted[i] = u
             for stage, row in zip(active, rows, strict=True):
-                stage.rows[i] = row
+                stage.set_row(i, row)
+        previous, latest = latest, emitted[first]
     nexts = kernel.advance_counts([s.counts for s in stages], commit)
     closed = [
         stage.close(after, commit) for stage, after in zip(stages, nexts, strict=True)
@@ -287,7 +291,7 @@ def _measure(
         measure = kernel.measure_program(structure, dtype, stage.kept[i])
         unit = distinct_unit(alike[np.shape(x)])
         alike[np.shape(x)] += 1
-        row, keys = stage.rows[i], {**common, **_at_leaf(named, i)}
+        row, keys = stage.row(i, None), {**common, **_at_leaf(named, i)}
         partials.append(
             measure(numbers, stage.step(dtype), x, y, row, unit, begun, keys)
         )

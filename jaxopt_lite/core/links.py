@@ -13,6 +13,7 @@ from jaxopt_lite.core.codec import Codec, Coded, salt
 from jaxopt_lite.core.columns import CodedColumn, filled
 from jaxopt_lite.core.hyperparameters import at_count, is_scheduled
 from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.placement import refuse_without_host_memory, to_host
 from jaxopt_lite.core.rule import (
     Rule,
     begin,
@@ -104,6 +105,13 @@ def init(link: Link, params: Params) -> State:
         for path, p, codec, i in zip(
             flat.paths, flat.leaves, codecs, setting, strict=True
         )
+    ]
+    on_host = link.storage.offloaded(link.name, flat, seen)
+    if any(on_host):
+        refuse_without_host_memory()
+    rows = [
+        to_host(row) if is_there else row
+        for row, is_there in zip(rows, on_host, strict=True)
     ]
     parts.update(_begin(rules or [link.rule], setting, flat.leaves))
     for slot, kind in slot_kinds(link.rule.Slots).items():

@@ -9,6 +9,7 @@ from jaxopt_lite.core import checks, kernel
 from jaxopt_lite.core.codec import Keeping
 from jaxopt_lite.core.columns import CodedColumn, Column, held, keepings, take_apart
 from jaxopt_lite.core.links import Link, settings
+from jaxopt_lite.core.placement import to_device, to_host
 from jaxopt_lite.core.rule import SharedRule, begin, slot_kinds
 from jaxopt_lite.core.storage import arithmetic_dtype
 from jaxopt_lite.core.transformation import select
@@ -35,11 +36,20 @@ class Stage:
         leaves = [column.leaves for column in self.columns]
         self.rows = list(zip(*leaves, strict=True)) or [()] * len(p.leaves)
         self.rules, self.setting = settings(link, self.counts, p, seen)
+        self.on_host = link.storage.offloaded(link.name, p, seen)
         self.shared: Any = None
 
     @property
     def is_shared(self) -> bool:
         return isinstance(self.link.rule, SharedRule)
+
+    def row(self, i: int, after: Any) -> Any:
+        """The slots of a leaf on the device, where `after` is there before."""
+        return to_device(self.rows[i], after) if self.on_host[i] else self.rows[i]
+
+    def set_row(self, i: int, row: Any) -> None:
+        """Keeps the slots of a leaf where they lie between steps."""
+        self.rows[i] = to_host(row) if self.on_host[i] else row
 
     @property
     def is_random(self) -> bool:

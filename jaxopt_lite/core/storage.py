@@ -29,6 +29,8 @@ class Storage(Value):
     codec: Any = None
     where: Any = None
     readable: tuple[Codec, ...] = ()
+    on_host: bool = False
+    host_where: Any = None
 
     def dtype(self, slot: str, x: Tensor) -> Any:
         """The dtype in which a slot is kept; complex where the slot is."""
@@ -59,7 +61,7 @@ class Storage(Value):
         """
         if self.codec is None:
             return [None for _ in seen]
-        coded = [s and f for s, f in zip(seen, self._flags(where, flat), strict=True)]
+        coded = _chosen(self.where, where, flat, seen)
         if isinstance(self.codec, ByPath):
             chosen = self.codec.choose(where, flat, coded)
             codecs = [self.codec.values[i] if i >= 0 else None for i in chosen]
@@ -90,16 +92,28 @@ class Storage(Value):
             return self.codec.values
         return () if self.codec is None else (self.codec,)
 
-    def _flags(self, where: str, flat: Flat) -> list[bool]:
-        if self.where is not None:
-            return flags(self.where, where, flat)
-        return [not is_end(p) and _is_large(p) for p in flat.leaves]
+    def offloaded(self, where: str, flat: Flat, seen: Sequence[bool]) -> list[bool]:
+        """Whether the slots of each leaf lie in the memory of the host."""
+        if not self.on_host:
+            return [False for _ in seen]
+        return _chosen(self.host_where, where, flat, seen)
 
     def __repr__(self) -> str:
         kept = [f"{slot}={dtype}" for slot, dtype in self.dtypes]
         if self.codec is not None:
             kept.append(repr(self.codec))
+        if self.on_host:
+            kept.append("on the host")
         return f"keep({', '.join(kept)})"
+
+
+def _chosen(mask: Any, where: str, flat: Flat, seen: Sequence[bool]) -> list[bool]:
+    """Which leaves that are seen a mask chooses; without one, the large matrices."""
+    if mask is None:
+        chosen = [not is_end(p) and _is_large(p) for p in flat.leaves]
+    else:
+        chosen = flags(mask, where, flat)
+    return [s and c for s, c in zip(seen, chosen, strict=True)]
 
 
 def _is_large(p: Any) -> bool:

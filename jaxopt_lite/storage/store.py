@@ -10,7 +10,6 @@ from jaxopt_lite.core.codec import Codec
 from jaxopt_lite.core.leafwise import Leafwise
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.selectors import as_selector
-from jaxopt_lite.core.storage import Storage
 from jaxopt_lite.core.transformation import (
     FromFunctions,
     GradientTransformation,
@@ -79,26 +78,67 @@ def store_state(
         >>> state[0].nu.codes["bias"].dtype
         dtype('float32')
     """
-    chosen = _codecs(codec)
-    storage = Storage(
-        codec=chosen,
+    return _kept(
+        "store_state",
+        tx,
+        dtypes=(),
+        codec=_codecs(codec),
         where=None if where is None else as_selector(where),
         readable=tuple(CODECS.values()),
     )
-    made = as_transformation(tx, "store_state: the optimizer")
-    return made.mapped(functools.partial(_stored, storage))
 
 
-def _stored(storage: Storage, tx: GradientTransformation) -> GradientTransformation:
+def offload_state(tx: Any, where: Mask | None = None) -> GradientTransformation:
+    """Keeps the slots of a transformation in the memory of the host between steps.
+
+    A step fetches the slots of one leaf, moves them and sends them back, and fetches
+    those of the next meanwhile. On the device they take the memory of a few leaves.
+
+    Args:
+        tx: a transformation; `store_state` makes fewer bytes of what is sent.
+        where: which leaves, as a mask; by default the matrices, and arrays of more
+            axes, of 4,096 elements or more.
+
+    Returns:
+        The same transformation, whose slots lie in `pinned_host`. It is the same on
+        the host's own backend, where nothing is gained by it. Put the parameters on
+        their device by `jax.device_put` before: else the second step, whose parameters
+        lie there, is compiled once more.
+
+    Raises:
+        TypeError: if `tx` is no transformation, or another library's.
+        RuntimeError: from `init`, if the backend has no `pinned_host`, or JAX no
+            `jax.memory`, which came after 0.7.0.
+
+    Example:
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.offload_state(jl.trace(0.9))
+        >>> tx
+        leafwise(Trace(decay=0.9), keep(on the host))
+    """
+    mask = None if where is None else as_selector(where)
+    return _kept("offload_state", tx, on_host=True, host_where=mask)
+
+
+def _kept(name: str, tx: Any, **fields: Any) -> GradientTransformation:
+    """A transformation with some fields of the storage of its rules replaced."""
+    made = as_transformation(tx, f"{name}: the optimizer")
+    return made.mapped(functools.partial(_rewritten, name, tuple(fields.items())))
+
+
+def _rewritten(
+    name: str, fields: tuple[tuple[str, Any], ...], tx: GradientTransformation
+) -> GradientTransformation:
     """A node of a transformation, its slots kept so."""
     if isinstance(tx, FromFunctions):
         raise TypeError(
-            f"store_state: {tx!r} is made of two functions, which do not say what "
+            f"{name}: {tx!r} is made of two functions, which do not say what "
             f"their state holds; expected transformations of jaxopt_lite. Give "
-            f"`store_state` those that are, and `chain` the rest."
+            f"`{name}` those that are, and `chain` the rest."
         )
     if not isinstance(tx, Leafwise):
         return tx
+    storage = dataclasses.replace(tx.storage, **dict(fields))
     return dataclasses.replace(tx, storage=storage)
 
 
