@@ -4,6 +4,7 @@ import contextlib
 import contextvars
 import dataclasses
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn, cast
@@ -22,6 +23,22 @@ NON_NEGATIVE = "[0, inf)"
 FINITE = "(-inf, inf)"
 DECAY = "[0, 1)"
 BOUND = "[0, inf]"
+
+
+@contextlib.contextmanager
+def called(**names: str) -> Iterator[None]:
+    """Lets errors of parts speak of arguments under the names that the caller knows.
+
+    with called(decay="momentum"):
+        return trace(momentum)
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        field = re.split(r"\W", str(error), maxsplit=1)[0]
+        if type(error) not in (TypeError, ValueError) or field not in names:
+            raise
+        raise type(error)(names[field] + str(error).removeprefix(field)) from None
 
 
 def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:

@@ -4,6 +4,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter, Mask
 from jaxopt_lite.rules.factored import scale_by_factored_rms
@@ -75,19 +76,23 @@ def adafactor(
         >>> jl.apply_updates(params, updates)
         {'w': Array(0.5, dtype=float32)}
     """
-    parts = [
-        scale_by_factored_rms(
-            factored, decay_rate, decay_offset, min_dim_size_to_factor, eps
-        )
-    ]
+    with called(step_offset="decay_offset", epsilon="eps"):
+        parts = [
+            scale_by_factored_rms(
+                factored, decay_rate, decay_offset, min_dim_size_to_factor, eps
+            )
+        ]
     if clipping_threshold is not None:
-        parts.append(clip_by_block_rms(clipping_threshold))
+        with called(threshold="clipping_threshold"):
+            parts.append(clip_by_block_rms(clipping_threshold))
     if learning_rate is not None:
         parts.append(scale_by_learning_rate(learning_rate, flip_sign=False))
     if multiply_by_parameter_scale:
         parts.append(scale_by_param_block_rms())
     if momentum is not None:
-        parts.append(ema(momentum, debias=False, accumulator_dtype=dtype_momentum))
+        with called(decay="momentum"):
+            parts.append(ema(momentum, debias=False, accumulator_dtype=dtype_momentum))
     if weight_decay_rate is not None:
-        parts.append(add_decayed_weights(weight_decay_rate, weight_decay_mask))
+        with called(weight_decay="weight_decay_rate"):
+            parts.append(add_decayed_weights(weight_decay_rate, weight_decay_mask))
     return chain(*parts, scale(-1))

@@ -2,7 +2,7 @@
 
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.numbers import FINITE, number
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,
@@ -103,12 +103,12 @@ def rmsprop(
         {'w': Array(0., dtype=float32)}
     """
     scaled = scale_by_stddev if centered else scale_by_rms
-    if momentum is not None:
-        momentum = number("momentum", momentum, FINITE)
+    with called(decay="momentum"):
+        moved = identity() if momentum is None else trace(momentum, nesterov)
     return chain(
         scaled(decay, eps, initial_scale, eps_in_sqrt, bias_correction),
         scale_by_learning_rate(learning_rate),
-        identity() if momentum is None else trace(momentum, nesterov),
+        moved,
     )
 
 

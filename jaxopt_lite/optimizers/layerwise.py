@@ -4,7 +4,7 @@ from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.combine.masking import masked
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numbers import number
+from jaxopt_lite.core.numbers import called, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Mask
 from jaxopt_lite.rules.adam import scale_by_adam
@@ -68,11 +68,13 @@ def lars(
         Array([-0.06, -0.08], dtype=float32)
     """
     ratio = scale_by_trust_ratio(trust_coefficient=trust_coefficient, eps=eps)
+    with called(decay="momentum"):
+        moved = trace(momentum, nesterov)
     return chain(
         add_decayed_weights(weight_decay, weight_decay_mask),
         masked(ratio, trust_ratio_mask),
         scale_by_learning_rate(learning_rate),
-        trace(momentum, nesterov),
+        moved,
     )
 
 

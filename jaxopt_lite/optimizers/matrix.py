@@ -7,6 +7,7 @@ from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.combine.galore import scale_by_galore
 from jaxopt_lite.combine.partition import Partition
 from jaxopt_lite.core.matrices import MatrixAxes, matrix_axes
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter, Mask
@@ -138,17 +139,28 @@ def muon(
         add_decayed_weights(weight_decay, weight_decay_mask),
         scale_by_learning_rate(learning_rate),
     )
-    of_the_rest = adamw(
-        learning_rate if adam_learning_rate is None else adam_learning_rate,
-        adam_b1,
-        adam_b2,
-        eps,
-        adam_eps_root,
-        mu_dtype,
-        adam_weight_decay,
-        nesterov=nesterov,
-    )
+    # The numbers that are both's are right by now.
+    with called(**{name.removeprefix("adam_"): name for name in _OF_ADAM}):
+        of_the_rest = adamw(
+            learning_rate if adam_learning_rate is None else adam_learning_rate,
+            adam_b1,
+            adam_b2,
+            eps,
+            adam_eps_root,
+            mu_dtype,
+            adam_weight_decay,
+            nesterov=nesterov,
+        )
     return Partition(("muon", "adam"), (of_matrices, of_the_rest), MuonOrAdam(axes))
+
+
+_OF_ADAM = (
+    "adam_learning_rate",
+    "adam_b1",
+    "adam_b2",
+    "adam_eps_root",
+    "adam_weight_decay",
+)
 
 
 def galore(

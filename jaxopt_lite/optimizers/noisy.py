@@ -5,6 +5,7 @@ from typing import Any
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.noise import add_noise
 from jaxopt_lite.combine.privacy import differentially_private_aggregate
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import Hyperparameter, Numeric
 from jaxopt_lite.rules.momentum import trace
@@ -97,10 +98,12 @@ def dpsgd(
         >>> tx.update(jnp.array([[8.0, 0.0], [0.0, 0.5]]), tx.init(jnp.zeros(2)))[0]
         Array([-0.5 , -0.25], dtype=float32)
     """
+    with called(decay="momentum"):
+        moved = identity() if momentum is None else trace(momentum, nesterov)
     return chain(
         differentially_private_aggregate(
             l2_norm_clip, noise_multiplier, key, seed=seed
         ),
-        identity() if momentum is None else trace(momentum, nesterov),
+        moved,
         scale_by_learning_rate(learning_rate),
     )

@@ -1,7 +1,7 @@
 """Optimizers for games: gradient descent and Adam that look ahead."""
 
 from jaxopt_lite.combine.chain import chain
-from jaxopt_lite.core.numbers import number
+from jaxopt_lite.core.numbers import called, number
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter
 from jaxopt_lite.rules.adam import scale_by_adam
@@ -94,9 +94,13 @@ def optimistic_adam(
         Array(-0.5, dtype=float32)
     """
     rate = number("learning_rate", learning_rate)
+    with called(beta="optimism"):
+        looks_ahead = scale_by_optimistic_gradient(
+            rate, rate if optimism is None else optimism
+        )
     return chain(
         scale_by_adam(b1, b2, eps, eps_root, mu_dtype, nesterov=nesterov),
-        scale_by_optimistic_gradient(rate, rate if optimism is None else optimism),
+        looks_ahead,
         scale_by_learning_rate(1.0),
     )
 

@@ -3,6 +3,7 @@
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
 from jaxopt_lite.combine.schedule_free import schedule_free
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter, Numeric
 from jaxopt_lite.optimizers.sgd import sgd
@@ -100,8 +101,10 @@ def schedule_free_adamw(
         Array(-0.5, dtype=float32)
     """
     rate = _rate(learning_rate, warmup_steps)
+    with called(decay="b2"):
+        scaled = scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True)
     base = chain(
-        scale_by_rms(b2, eps, eps_in_sqrt=False, bias_correction=True),
+        scaled,
         add_decayed_weights(weight_decay),
         scale_by_learning_rate(rate),
     )

@@ -1,7 +1,7 @@
 """Stochastic gradient descent."""
 
 from jaxopt_lite.combine.chain import chain
-from jaxopt_lite.core.numbers import number
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import (
     DTypeLike,
@@ -54,5 +54,5 @@ def sgd(
     step = scale_by_learning_rate(learning_rate)
     if momentum is None:
         return chain(identity(), step)
-    decay = number("momentum", momentum, "[0, 1]")
-    return chain(trace(decay, nesterov, accumulator_dtype), step)
+    with called(decay="momentum"):
+        return chain(trace(momentum, nesterov, accumulator_dtype), step)

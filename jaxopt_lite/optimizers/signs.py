@@ -1,6 +1,7 @@
 """Optimizers that follow the sign of the gradient: signSGD, Signum, Rprop."""
 
 from jaxopt_lite.combine.chain import chain
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter
 from jaxopt_lite.rules.momentum import ema
@@ -69,8 +70,10 @@ def signum(
         >>> tx.update(jnp.array([-3.0, 0.1]), tx.init(jnp.zeros(2)))[0]
         Array([ 0.5, -0.5], dtype=float32)
     """
+    with called(decay="beta"):
+        mean = ema(beta, debias=False, accumulator_dtype=accumulator_dtype)
     return chain(
-        ema(beta, debias=False, accumulator_dtype=accumulator_dtype),
+        mean,
         scale_by_sign(),
         scale_by_learning_rate(learning_rate),
     )

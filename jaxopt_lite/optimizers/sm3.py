@@ -1,6 +1,7 @@
 """The optimizer that keeps one number for each place on an axis."""
 
 from jaxopt_lite.combine.chain import chain
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.rules.scaling import scale_by_learning_rate
@@ -38,4 +39,5 @@ def sm3(
         >>> jl.apply_updates(params, updates)
         {'w': Array([0.5], dtype=float32)}
     """
-    return chain(scale_by_sm3(momentum), scale_by_learning_rate(learning_rate))
+    with called(b1="momentum"):
+        return chain(scale_by_sm3(momentum), scale_by_learning_rate(learning_rate))

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.numbers import called
 from jaxopt_lite.core.numerics import abs_sq, ratio, root
 from jaxopt_lite.core.ranges import WHOLE_TREE, Magnitude
 from jaxopt_lite.core.rule import SharedRule
@@ -238,8 +239,10 @@ def scale_by_dowg(
         >>> tx.update(g, tx.init(p), p)[0]
         {'a': Array(0.3, dtype=float32), 'b': Array(0.4, dtype=float32)}
     """
-    first = eps if init_estim_sq_dist is None else init_estim_sq_dist
-    return leafwise(ScaleByDoWG(first, eps))
+    if init_estim_sq_dist is None:
+        with called(init_estim_sq_dist="eps"):
+            return leafwise(ScaleByDoWG(eps, eps))
+    return leafwise(ScaleByDoWG(init_estim_sq_dist, eps))
 
 
 def sum_sq(x: Tensor) -> Tensor:
