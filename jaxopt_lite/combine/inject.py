@@ -63,6 +63,8 @@ class InjectHyperparams(GradientTransformation):
         states = {name: x.init() for name, x in self.schedules}
         numbers = {name: self._number(name, x) for name, x in self.numbers}
         hyperparams = numbers | self._scheduled(states, {})
+        made = self.at(hyperparams)
+        _refuse_numbers_kept_twice(made, hyperparams)
         # A state shares no memory with what made it.
         copied = functools.partial(jnp.array, copy=True)
         hyperparams, states = jax.tree.map(copied, (hyperparams, states))
@@ -70,7 +72,7 @@ class InjectHyperparams(GradientTransformation):
             jnp.zeros((), jnp.int32),
             hyperparams,
             states,
-            self.at(hyperparams).init(params),
+            made.init(params),
         )
 
     def update(
@@ -131,7 +133,8 @@ class InjectHyperparams(GradientTransformation):
         given = self.arguments() | dict(hyperparams)
         return type(self).of(self.inner_factory, given, self.static_args, self.dtype)
 
-    def in_force(self, state: State) -> dict[str, Any]:
+    def given(self, state: State) -> dict[str, jax.Array]:
+        """The numbers that the factory is given at the next step."""
         checks.named_tuple("get_hyperparams", state, InjectStatefulHyperparamsState)
         # Arrays, and not what a framework keeps them in and changes later.
         held = {name: jnp.asarray(x) for name, x in state.hyperparams.items()}
@@ -139,8 +142,12 @@ class InjectHyperparams(GradientTransformation):
             name: jnp.asarray(x(state.hyperparams_states[name]), _dtype(self.dtype))
             for name, x in self.schedules
         }
+        return held | scheduled
+
+    def in_force(self, state: State) -> dict[str, Any]:
+        given = self.given(state)
         static = {k: at_count(x, state.count) for k, x in self.static if is_numeric(x)}
-        return held | scheduled | static
+        return given | static
 
     @classmethod
     def of(
@@ -189,6 +196,27 @@ class InjectHyperparams(GradientTransformation):
         given = self.arguments().items()
         shown = ", ".join(f"{name}={short_repr(x)}" for name, x in given)
         return f"inject_hyperparams({short_repr(self.inner_factory)})({shown})"
+
+
+def _refuse_numbers_kept_twice(
+    tx: GradientTransformation, hyperparams: Mapping[str, Any]
+) -> None:
+    """Refuses numbers that stand in a state inside too, where changes would not arrive.
+
+    Raises:
+        TypeError: naming them.
+    """
+    if isinstance(tx, InjectHyperparams):
+        inside = {id(x) for _, x in tx.numbers}
+        twice = [name for name, x in hyperparams.items() if id(x) in inside]
+        if twice:
+            raise TypeError(
+                f"inject_hyperparams: inner_factory keeps {', '.join(twice)} in the "
+                f"state already; expected a function that makes a transformation of "
+                f"numbers, such as `adamw` itself."
+            )
+    for child in tx.children().values():
+        _refuse_numbers_kept_twice(child, hyperparams)
 
 
 def _made(

@@ -58,6 +58,8 @@ def structural_key(x: Any) -> Any:
         return type(x), repr(x)
     if isinstance(x, tuple):
         return type(x), tuple(structural_key(y) for y in x)
+    if type(x) is dict:
+        return dict, frozenset(structural_key(item) for item in x.items())
     if type(x) is functools.partial:
         keywords = tuple(sorted(x.keywords.items()))
         return x.func, structural_key(x.args), structural_key(keywords)

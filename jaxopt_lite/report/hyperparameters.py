@@ -24,7 +24,7 @@ from jaxopt_lite.core.transformation import (
     as_transformation,
 )
 from jaxopt_lite.core.types import State
-from jaxopt_lite.core.value import is_array
+from jaxopt_lite.core.value import is_array, short_repr
 
 _Optimizer = TypeVar("_Optimizer")
 
@@ -94,20 +94,36 @@ def _in_force(
 ) -> Iterator[tuple[str, Any]]:
     for name, value in tx.in_force(state).items():
         yield from _entries(path + name, value)
-    held = []
     if isinstance(tx, FromFunctions):
-        held = list(_held(state, path))
+        yield from ((name, jnp.asarray(x)) for name, x in _held(state, path))
     elif isinstance(tx, InjectHyperparams):
-        held = list(_held(state.inner_state, path + _INNER))
-    yield from ((name, jnp.asarray(x)) for name, x in held)
+        yield from _in_force_inside(tx, state, path)
     states = tx.child_states(state)
     for name, child in tx.children().items():
-        yield from _in_force(child, states[name], _below(tx, path, name))
+        yield from _in_force(child, states[name], _below(tx, path, name, child))
 
 
-def _below(tx: GradientTransformation, path: str, name: str) -> str:
-    """The path of a child; what holds one transformation adds nothing."""
-    return path if len(tx.holds) == 1 else f"{path}{name}/"
+def _in_force_inside(
+    tx: InjectHyperparams, state: State, path: str
+) -> Iterator[tuple[str, Any]]:
+    """The numbers of what the factory makes, but for those that it was given."""
+    given = tx.given(state)
+    known = {id(x) for x in given.values()}
+    inside = _in_force(tx.at(given), state.inner_state, path + _INNER)
+    yield from ((name, x) for name, x in inside if id(x) not in known)
+
+
+def _below(
+    tx: GradientTransformation, path: str, name: str, child: GradientTransformation
+) -> str:
+    """The path of a child; what holds one transformation adds nothing.
+
+    It adds its name where a number of the child is called as one of its own.
+    """
+    alone = len(tx.holds) == 1 and tx.hyperparams().keys().isdisjoint(
+        _places(child, "")
+    )
+    return path if alone else f"{path}{name}/"
 
 
 def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -159,7 +175,20 @@ def set_hyperparams(
     given = _given(hyperparams, named)
     if isinstance(optimizer, GradientTransformation):
         return _changed(optimizer, _found(given, _places(optimizer, "")), "")
+    _check_state(optimizer)
     return _with_held(optimizer, "", _found(given, dict(_held(optimizer, ""))))
+
+
+def _check_state(state: Any) -> None:
+    """Refuses what is neither a transformation of ours nor a state."""
+    is_factory = callable(state) and jax.tree_util.all_leaves([state])
+    has_both = hasattr(state, "init") and hasattr(state, "update")
+    if has_both or is_factory or isinstance(state, int | float | str):
+        raise TypeError(
+            f"set_hyperparams: found {checks.article(type(state).__name__)}, "
+            f"{short_repr(state)}; expected a transformation of jaxopt_lite, such as "
+            f"`adamw(1e-3)`, or the state of one made by `inject_hyperparams`."
+        )
 
 
 def _given(hyperparams: Any, named: Mapping[str, Any]) -> dict[str, Any]:
@@ -192,7 +221,7 @@ def _places(tx: GradientTransformation, path: str) -> list[str]:
         entries = [entry for entry, _ in _entries(path + name, value)]
         names += list(dict.fromkeys([path + name, *entries]))
     for name, child in tx.children().items():
-        names += _places(child, _below(tx, path, name))
+        names += _places(child, _below(tx, path, name, child))
     return names
 
 
@@ -210,7 +239,7 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
             )
             own[name] = dataclasses.replace(value, values=tuple(values))
     children = {
-        name: _changed(child, given, _below(tx, path, name))
+        name: _changed(child, given, _below(tx, path, name, child))
         for name, child in tx.children().items()
     }
     if own:

@@ -176,10 +176,16 @@ def test_arrays_are_compared_by_identity():
 
 
 def test_what_cannot_be_hashed_is_compared_by_identity():
-    table = {"a": 1}
-    assert Point(table) == Point(table)
-    assert hash(Point(table)) == hash(Point(table))
-    assert Point(table) != Point({"a": 1})
+    found = {1}
+    assert Point(found) == Point(found)
+    assert hash(Point(found)) == hash(Point(found))
+    assert Point(found) != Point({1})
+
+
+def test_dicts_are_compared_by_what_they_hold():
+    assert Point({"a": {"b": True, "c": 1}}) == Point({"a": {"c": 1, "b": True}})
+    assert Point({"a": 1}) != Point({"a": True})
+    assert Point({"a": 1}) != Point({"a": 1, "b": None})
 
 
 def test_a_value_is_a_static_argument():

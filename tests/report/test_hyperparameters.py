@@ -476,16 +476,63 @@ def test_the_state_of_another_optimizer_is_refused(state):
         jl.get_hyperparams(jl.inject_hyperparams(jl.adamw)(0.1), state)
 
 
-def test_a_number_injected_into_what_is_injected_has_a_name_of_its_own():
+def test_a_number_cannot_be_injected_into_what_is_injected():
     inner = jl.inject_hyperparams(jl.sgd)
-    tx = jl.inject_hyperparams(lambda momentum: inner(0.5, momentum))(0.25)
-    state = tx.init(PARAMS)
-    changed = jl.set_hyperparams(state, {"inner_state/learning_rate": 0.125})
-    assert jl.get_hyperparams(tx, changed) == {
-        "momentum": 0.25,
-        "inner_state/learning_rate": 0.125,
-        "inner_state/momentum": 0.25,
+    tx = jl.inject_hyperparams(lambda momentum: jl.chain(inner(0.5, momentum)))(0.25)
+    with pytest.raises(TypeError) as caught:
+        tx.init(PARAMS)
+    assert str(caught.value) == (
+        "inject_hyperparams: inner_factory keeps momentum in the state already; "
+        "expected a function that makes a transformation of numbers, such as `adamw` "
+        "itself."
+    )
+
+
+def test_injected_beside_what_is_injected():
+    inner = jl.inject_hyperparams(jl.sgd)
+    tx = jl.inject_hyperparams(lambda size: jl.chain(inner(0.5), jl.scale(size)))(0.25)
+    state = jl.set_hyperparams(tx.init(PARAMS), {"inner_state/0/learning_rate": 0.125})
+    assert jl.get_hyperparams(tx, state) == {
+        "size": 0.25,
+        "inner_state/0/learning_rate": 0.125,
     }
+
+
+def test_numbers_inside_a_factory_that_it_was_not_given():
+    tx = jl.inject_hyperparams(jl.scale_by_galore, "update_proj_gap")(
+        1, 5, scale=0.5, base_optimizer=jl.sgd(falling, momentum=0.75)
+    )
+    assert jl.get_hyperparams(tx, after(tx, 3)) == {
+        "scale": 0.5,
+        "inner_state/0/decay": 0.75,
+        "inner_state/1/learning_rate": 0.125,
+    }
+    tx = jl.inject_hyperparams(jl.scale_by_schedule)(falling)
+    assert jl.get_hyperparams(tx, after(tx, 3)) == {"inner_state/step_size": 0.125}
+    tx = jl.inject_hyperparams(jl.sgd, static_args="learning_rate")(falling)
+    found = jl.get_hyperparams(tx, after(tx, 3))
+    assert found == {"inner_state/1/learning_rate": 0.125}
+
+
+def test_a_name_that_stands_in_a_wrapper_and_in_what_it_wraps():
+    tx = jl.scale_by_galore(1, 5, 0.5, base_optimizer=jl.scale_by_galore(1, 5, 0.25))
+    tx = jl.set_hyperparams(tx, {"base/scale": 0.125})
+    found = jl.get_hyperparams(tx, tx.init(PARAMS))
+    assert (found["scale"], found["base/scale"]) == (0.5, 0.125)
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [(3.0, "a float, 3.0"), (jl.adamw, "a function, adamw"), ("adamw", "a str, 'ad")],
+)
+def test_setting_the_numbers_of_what_has_none(given, found):
+    with pytest.raises(TypeError) as caught:
+        jl.set_hyperparams(given, learning_rate=0.5)
+    text = str(caught.value)
+    assert text.startswith(f"set_hyperparams: found {found}")
+    assert "expected a transformation of jaxopt_lite" in text
+    with pytest.raises(TypeError, match="expected a transformation of jaxopt_lite"):
+        jl.set_hyperparams(optax.adam(0.5), learning_rate=0.5)
 
 
 def test_numbers_injected_within_another_library_are_shown_and_set():
