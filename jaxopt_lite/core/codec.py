@@ -38,6 +38,7 @@ class Codec(Value):
     Class attributes:
         has_scales: whether `encode` gives scales; else its `scales` stay as they are.
         is_random: whether `encode` asks for `bits`, for which a step count is kept.
+        is_faithful: whether `encode` gives back to the bit what `decode` was given.
 
     Example:
         A codec that keeps float8, with one scale for the whole array:
@@ -59,6 +60,7 @@ class Codec(Value):
 
     has_scales: ClassVar[bool] = False
     is_random: ClassVar[bool] = False
+    is_faithful: ClassVar[bool] = False
 
     def encode(self, x: Tensor, kind: Kind, bits: Bits) -> Coded:
         """What is kept of an array: `Coded(codes)`, or `Coded(codes, scales)`."""

@@ -1,13 +1,14 @@
 """The slots of one rule at one leaf: read from how they are kept, and kept again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import AxisType, PartitionSpec, auto_axes
 
-from jaxopt_lite.core.codec import Codec, Coded, Keeping, random_bits, salt
+from jaxopt_lite.core.codec import Codec, Coded, Keeping, form, random_bits, salt
 from jaxopt_lite.core.rule import Rule, slot_kinds
 from jaxopt_lite.core.storage import widen
 from jaxopt_lite.core.transformation import select
@@ -33,7 +34,10 @@ class Keeper(NamedTuple):
         What is coded is read again, so that nothing keeps the old codes alive while the
         update is formed: XLA would copy them.
         """
-        chosen = select(commit, tuple(new), tuple(old))
+        chosen = [
+            n if _by_codes(keeping) else select(commit, n, o)
+            for keeping, n, o in zip(self.keeping, new, old, strict=True)
+        ]
         slots = slot_kinds(self.rule.Slots).items()
         kept = list(map(partial(self._store, commit), slots, self.keeping, chosen, row))
         seen = [
@@ -47,7 +51,7 @@ class Keeper(NamedTuple):
 
     def _read(self, kind: Kind, reader: Codec | None, x: Any) -> Any:
         if isinstance(x, Coded):
-            x = x.codes if reader is None else reader.decode(x, kind, self.shape)
+            x = x.codes if reader is None else decode(reader, kind, self.shape, x)
         return jax.tree.map(lambda y: widen(y, self.dtype), x)
 
     def _store(
@@ -63,12 +67,18 @@ class Keeper(NamedTuple):
         reader, writer = keeping
         if writer is not None:
             coded = encode(writer, kind, name, self.seed, new)
-            return select(commit, coded, old) if reader == writer else coded
+            return select(commit, coded, old) if _by_codes(keeping) else coded
         if reader is not None:
             return Coded(new)
         if isinstance(old, Coded):
             return old._replace(codes=_as_before(commit, new, old.codes))
         return jax.tree.map(partial(_as_before, commit), new, old)
+
+
+def _by_codes(keeping: Keeping) -> bool:
+    """Whether old codes must be kept themselves, as coding anew would change them."""
+    reader, writer = keeping
+    return reader == writer and writer is not None and not writer.is_faithful
 
 
 def _as_before(commit: Any, new: Any, old: Any) -> Any:
@@ -80,7 +90,37 @@ def _as_before(commit: Any, new: Any, old: Any) -> Any:
 def encode(codec: Codec, kind: Kind, slot: str, seed: Any, x: Any) -> Coded:
     """What a codec keeps of a slot, drawing from a seed of this step and leaf."""
 
-    def bits() -> Any:
-        return random_bits(seed + salt(slot), x.shape)
+    def encoded(x: Any, seed: Any) -> Coded:
+        def bits() -> Any:
+            return random_bits(seed + salt(slot), x.shape)
 
-    return codec.encode(x.astype(jnp.float32), kind, bits)
+        return codec.encode(x.astype(jnp.float32), kind, bits)
+
+    return _in_any_mesh(encoded, x, form(codec, kind, x.shape))(x, seed)
+
+
+def decode(codec: Codec, kind: Kind, shape: tuple[int, ...], kept: Coded) -> Any:
+    """The slot again."""
+
+    def decoded(kept: Coded) -> Any:
+        return codec.decode(kept, kind, shape)
+
+    whole = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return _in_any_mesh(decoded, kept.codes, whole)(kept)
+
+
+def _in_any_mesh(function: Callable[..., Any], x: Any, out: Any) -> Callable[..., Any]:
+    """A function that may reshape, also where types say how arrays are sharded.
+
+    What it gives is sharded as `x`; along the last axis only what has its shape.
+    """
+    sharding = jax.typeof(x).sharding
+    if AxisType.Explicit not in sharding.mesh.axis_types:
+        return function
+
+    def placed(y: Any) -> Any:
+        *outer, last = sharding.spec
+        spec = PartitionSpec(*outer, last if y.shape == x.shape else None)
+        return sharding.update(spec=spec)
+
+    return auto_axes(function, out_sharding=jax.tree.map(placed, out))

@@ -19,6 +19,8 @@ class Float32(Codec):
         Float32()
     """
 
+    is_faithful: ClassVar[bool] = True
+
     def encode(self, x: Tensor, kind: Kind, bits: Bits) -> Coded:
         return Coded(x)
 
@@ -44,6 +46,7 @@ class Bfloat16(Codec):
     """
 
     is_random: ClassVar[bool] = True
+    is_faithful: ClassVar[bool] = True
 
     def encode(self, x: Tensor, kind: Kind, bits: Bits) -> Coded:
         return Coded(stochastically_rounded(x, bits()))
