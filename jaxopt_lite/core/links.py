@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxopt_lite.core import checks, kernel
 from jaxopt_lite.core.codec import Codec, Coded, salt
@@ -175,7 +176,9 @@ def _init_leaf(
             return [keep(slot, y) for y in x]
         wide = widen(x, dtype)
         if codec is not None and kinds[slot] in (SIGNED, NON_NEGATIVE):
-            kept = encode(codec, kinds[slot], slot, jnp.uint32(salt), wide)
+            # Else XLA would compute the codes of constants while it compiles, slowly.
+            wide = lax.optimization_barrier(wide)
+            kept = _encode(codec, kinds[slot], slot, jnp.uint32(salt), wide)
             return jax.tree.map(functools.partial(placed_like, p), kept)
         x = wide.astype(storage.dtype(slot, wide))
         if any(x is y for y in taken):
@@ -184,6 +187,10 @@ def _init_leaf(
         return placed_like(p, x)
 
     return type(slots)(*map(keep, slots._fields, slots))
+
+
+# One program for each shape, where every operation would be compiled for itself.
+_encode = jax.jit(encode, static_argnums=(0, 1, 2))
 
 
 def placed_like(p: jax.Array, x: jax.Array) -> jax.Array:

@@ -1,0 +1,112 @@
+"""Every optimizer keeps the laws with its slots in few bytes."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import jaxopt_lite as jl
+from jaxopt_lite.core.leafwise import Leafwise
+from jaxopt_lite.core.rule import slot_kinds
+from jaxopt_lite.core.types import NON_NEGATIVE, SIGNED
+from jaxopt_lite.testing import LAWS, check_transformation
+from tests.table import COMBINED, TABLE, Case
+from tests.test_laws import excluded_laws
+
+NOT_COMPLEX = {"complex_leaves": "no codec takes complex arrays"}
+OF_ALL = [
+    "jit_equals_eager",
+    "many_steps_compile_once",
+    "state_keeps_its_types",
+    "donation_is_safe",
+    "sharding_is_preserved",
+    "state_survives_msgpack",
+]
+"""What a codec could break in one optimizer and not in another."""
+
+
+def with_axes(params):
+    return jax.tree.map(lambda p: jnp.ndim(p) > 0, params)
+
+
+def coded(tx, codec):
+    return jl.store_state(tx, codec, where=with_axes)
+
+
+def nodes(tx):
+    yield tx
+    for child in tx.children().values():
+        yield from nodes(child)
+
+
+def has_coded_slots(tx):
+    kinds = {
+        kind
+        for node in nodes(tx)
+        if isinstance(node, Leafwise)
+        for kind in slot_kinds(node.rule.Slots).values()
+    }
+    return bool(kinds & {SIGNED, NON_NEGATIVE})
+
+
+CASES = {str(c): c for c in (Case(name, x.variants[0]) for name, x in TABLE.items())}
+MADE = {
+    **{name: case.ours() for name, case in CASES.items()},
+    **{name: made.make(jl) for name, made in COMBINED.items()},
+}
+EXTRA = {
+    **{name: case.entry.extra for name, case in CASES.items()},
+    **{name: made.extra for name, made in COMBINED.items()},
+}
+CODED = [name for name, tx in MADE.items() if has_coded_slots(tx)]
+UNLIKE_OTHERS = [
+    "scale_by_ademamix()",
+    "scale_by_sm3()",
+    "muon(learning_rate=0.03)",
+    "prodigy(estim_lr0=0.001)",
+    "sam of several steps",
+    "MultiSteps",
+    "inject_hyperparams",
+    "partition",
+]
+"""Of several slots, of slots of other kinds, stacked, shared, held by combinators."""
+
+
+@pytest.mark.parametrize(
+    "codec",
+    [
+        "int8",
+        *(
+            pytest.param(codec, marks=pytest.mark.full)
+            for codec in ("float32", "bfloat16", "int4")
+        ),
+    ],
+)
+def test_all_laws(codec):
+    tx = coded(jl.chain(jl.clip_by_global_norm(1.0), jl.adamw(1e-2)), codec)
+    check_transformation(tx, exclude=NOT_COMPLEX)
+
+
+def test_every_optimizer_has_its_slots_in_few_bytes():
+    """By the bytes of each, on shapes alone."""
+    shapes = {"kernel": (64, 96), "bias": (96,), "scale": (96,)}
+    params = {k: jax.ShapeDtypeStruct(s, jnp.float32) for k, s in shapes.items()}
+    for name in CODED:
+        plain, kept = (
+            sum(x.size * x.dtype.itemsize for x in jax.tree.leaves(state))
+            for state in (
+                jax.eval_shape(tx.init, params)
+                for tx in (MADE[name], coded(MADE[name], "int8"))
+            )
+        )
+        assert kept < plain, name
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("name", UNLIKE_OTHERS)
+def test_laws_of_all(name):
+    excluded = excluded_laws(name)
+    extra = {k: jnp.float32(f(0)) for k, f in EXTRA[name].items()}
+    laws = [law for law in OF_ALL if law not in excluded]
+    assert laws
+    assert set(laws) <= LAWS.keys()
+    check_transformation(coded(MADE[name], "int8"), laws=laws, extra=extra)
