@@ -63,6 +63,25 @@ def test_hyperparameters_are_read_changed_swept_and_learnt():
     assert jax.tree.structure(names["slopes"]) == jax.tree.structure(names["tx"])
 
 
+def test_bfloat16_parameters_move_by_less_than_their_digits():
+    section = README.split("## Parameters in bfloat16")[1].split("\n## ")[0]
+    (example,) = re.findall("```python\n(.*?)```", section, re.DOTALL)
+    found = {}
+    exec(example, found)
+    mean = float(jnp.mean(found["params"]["w"].astype(jnp.float32)))
+    assert mean == pytest.approx((1 - 2.0**-12) ** 256, abs=1e-3)
+    plain = example.replace("stochastic_rounding(", "chain(")
+    exec(plain, found)
+    assert set(found["params"]["w"].tolist()) == {1.0}
+    sizes = re.findall(r"\| `(\w+)(?:\(…, (.*?)\))?` \| (\d) \|", section)
+    for wrapper, dtype, nbytes in sizes:
+        kept = [getattr(jnp, dtype.removeprefix("jnp."))] if dtype else []
+        tx = getattr(jl, wrapper)(jl.sgd(0.1), *kept)
+        remainder = tx.init(jnp.ones(8, jnp.bfloat16)).remainder
+        assert sum(x.nbytes for x in jax.tree.leaves(remainder)) == 8 * int(nbytes)
+    assert len(sizes) == 5
+
+
 def test_the_sweep_finds_a_rate_that_learns(tmp_path, monkeypatch):
     (example,) = re.findall(r"## Sweeping\n.*?```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.chdir(tmp_path)
