@@ -83,11 +83,7 @@ class ScaleByFactoredRms(Rule):
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         if not (axes := self.axes(g.shape)):
             return g * inverse_root(slots.v)
-        last, before = axes
-        rows = jnp.expand_dims(slots.v_row, last)
-        columns = jnp.expand_dims(slots.v_col, before)
-        middle = root(jnp.mean(rows, before, keepdims=True))
-        return g * (middle * inverse_root(rows)) * inverse_root(columns)
+        return over_factored_root(g, slots.v_row, slots.v_col, axes)
 
     def axes(self, shape: tuple[int, ...]) -> tuple[int, int] | None:
         """The largest axis and the next, over which rows and columns are means."""
@@ -105,6 +101,17 @@ class ScaleByFactoredRms(Rule):
             # The difference from 1 would lose its digits.
             return (i + 1) ** -self.decay_rate
         return 1 - self.decay_rate_fn(i, self.decay_rate)
+
+
+def over_factored_root(
+    x: Tensor, v_row: Tensor, v_col: Tensor, axes: tuple[int, int]
+) -> Tensor:
+    """`x / sqrt(v_row * v_col / mean(v_row))`, of means over one of the axes each."""
+    last, before = axes
+    rows = jnp.expand_dims(v_row, last)
+    columns = jnp.expand_dims(v_col, before)
+    middle = root(jnp.mean(rows, before, keepdims=True))
+    return x * (middle * inverse_root(rows)) * inverse_root(columns)
 
 
 def scale_by_factored_rms(

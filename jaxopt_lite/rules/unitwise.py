@@ -20,9 +20,14 @@ class ClipByBlockRms(Rule):
     threshold: Bound
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
-        found = rms(g)
-        share = self.threshold / jnp.where(found == 0, 1.0, found)
-        return g * jnp.where(found == 0, 1.0, jnp.minimum(1.0, share))
+        return clipped_by_rms(g, self.threshold)
+
+
+def clipped_by_rms(x: Tensor, threshold: Numeric) -> Tensor:
+    """An array scaled down so that its root mean square stays bounded."""
+    found = rms(x)
+    share = threshold / jnp.where(found == 0, 1.0, found)
+    return x * jnp.where(found == 0, 1.0, jnp.minimum(1.0, share))
 
 
 def clip_by_block_rms(threshold: Hyperparameter) -> GradientTransformation:
