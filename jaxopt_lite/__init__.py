@@ -54,6 +54,7 @@ from jaxopt_lite.optimizers.layerwise import fromage as fromage
 # Optimizers of matrices, and with little memory
 from jaxopt_lite.optimizers.matrix import muon as muon
 from jaxopt_lite.optimizers.adafactor import adafactor as adafactor
+from jaxopt_lite.optimizers.came import came as came
 from jaxopt_lite.optimizers.sm3 import sm3 as sm3
 from jaxopt_lite.optimizers.matrix import galore as galore
 
@@ -138,6 +139,7 @@ from jaxopt_lite.rules.dog import scale_by_dog as scale_by_dog
 from jaxopt_lite.rules.dog import scale_by_dowg as scale_by_dowg
 from jaxopt_lite.rules.polyak import scale_by_polyak as scale_by_polyak
 from jaxopt_lite.rules.factored import scale_by_factored_rms as scale_by_factored_rms
+from jaxopt_lite.rules.came import scale_by_came as scale_by_came
 from jaxopt_lite.rules.sm3 import scale_by_sm3 as scale_by_sm3
 from jaxopt_lite.rules.muon import scale_by_muon as scale_by_muon
 from jaxopt_lite.rules.muon import MuonDimensionNumbers as MuonDimensionNumbers
@@ -373,6 +375,7 @@ from jaxopt_lite.rules.ademamix import (
 from jaxopt_lite.rules.belief import ScaleByBeliefState as ScaleByBeliefState
 from jaxopt_lite.rules.lion import ScaleByLionState as ScaleByLionState
 from jaxopt_lite.rules.maximum import ScaleByAmsgradState as ScaleByAmsgradState
+from jaxopt_lite.rules.came import ScaleByCAMEState as ScaleByCAMEState
 from jaxopt_lite.rules.factored import FactoredState as FactoredState
 from jaxopt_lite.rules.muon import MuonState as MuonState
 from jaxopt_lite.rules.sm3 import ScaleBySM3State as ScaleBySM3State

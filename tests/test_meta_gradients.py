@@ -54,6 +54,7 @@ CLASSIC = {
     "lars": (jl.lars, {}),
     "novograd": (jl.novograd, {}),
     "adafactor": (jl.adafactor, {"min_dim_size_to_factor": 2}),
+    "came": (jl.came, {}),
 }
 """Of each optimizer of use in most papers, its factory and arguments."""
 

@@ -89,6 +89,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "prodigy on rosenbrock": {"learning_rate": 0.1, "estim_lr0": 1e-2},
     "adadelta": {"learning_rate": 1.0, "eps": 1e-4},
     "adadelta on rosenbrock": {"learning_rate": 0.1, "eps": 1e-4},
+    "came on network": {"learning_rate": 0.01},
     "cocob": {"alpha": 10.0},
     "fromage": {"learning_rate": 0.02},
     "fromage on network": {"learning_rate": 5e-3},

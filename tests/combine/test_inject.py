@@ -59,6 +59,9 @@ FACTORIES = sorted(
     & set(inspect.signature(getattr(jl, name)).parameters)
 )
 
+ROUGH = {"came": 1e-4, "scale_by_came": 1e-4}
+"""In float32 `1 - 0.9999` is off by 1.7e-4, which no bias correction takes out."""
+
 
 def assert_like_plain(name):
     entry = TABLE[name]
@@ -78,7 +81,7 @@ def assert_like_plain(name):
     plain, injected = factory(**given), jl.inject_hyperparams(factory)(**given)
     train_both = jax.jit(lambda p: (train(plain, p), train(injected, p)))
     expected, found = train_both(matrix)
-    assert_close(found, expected, 2e-5)
+    assert_close(found, expected, ROUGH.get(name, 2e-5))
     numbers = injected.init(matrix).hyperparams
     assert all(x.dtype == jnp.float32 and not x.weak_type for x in numbers.values())
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from tests.reference.adam_like import recipe
 from tests.reference.norms import clip_by_block_rms, scale_by_param_block_rms
 from tests.reference.optimizers import adamw
 from tests.reference.rules import (
@@ -114,6 +115,44 @@ def sm3(
 ) -> Iterator[Array]:
     u = scale_by_sm3(gradients, parameters, b1=momentum)
     return scale_by_learning_rate(u, parameters, learning_rate=learning_rate)
+
+
+@rule
+def scale_by_came(
+    g,
+    p,
+    t,
+    state,
+    b1=0.9,
+    b2=0.999,
+    b3=0.9999,
+    eps=1e-30,
+    eps_instability=1e-16,
+    clipping_threshold=1.0,
+):
+    v, mu, r = (0, 0), 0, (0, 0)
+    if state is not None:
+        v, mu, r = state
+    is_factored = g.ndim == 2 and g.size
+
+    def moved(means, x, b):
+        now = (x.mean(1), x.mean(0)) if is_factored else (x, x)
+        return tuple(b * m + (1 - b) * y for m, y in zip(means, now, strict=True))
+
+    def matrix(means):
+        rows, columns = means
+        return np.outer(rows, columns) / rows.mean() if is_factored else rows
+
+    v = moved(v, g**2 + eps, b2)
+    u = g / np.sqrt(matrix(v))
+    size = np.sqrt(np.sum(u**2) / max(u.size, 1))
+    u = u / max(1, size / clipping_threshold)
+    mu = b1 * mu + (1 - b1) * u
+    r = moved(r, (u - mu) ** 2 + eps_instability, b3)
+    return mu / np.sqrt(matrix(r)) if is_factored else mu, (v, mu, r)
+
+
+came = recipe(scale_by_came)
 
 
 STANDARD = (3.4445, -4.7750, 2.0315)

@@ -84,6 +84,26 @@ def test_a_low_precision_moment_weighs_less():
     assert table.rows[0].bytes_per_parameter == 6.0
 
 
+WIDE = {"embedding": jnp.ones((50, 16)), "kernel": jnp.ones((20, 40))}
+
+
+@pytest.mark.parametrize(
+    ("tx", "bytes_of"),
+    [
+        # Two numbers for each row and each column, and what holds the place of `v`.
+        (
+            jl.came(1e-3),
+            {"embedding": 4 + (8 * 66 + 4) / 800, "kernel": 4 + (8 * 60 + 4) / 800},
+        ),
+    ],
+    ids=["came"],
+)
+def test_a_moment_by_row_or_column_weighs_little(tx, bytes_of):
+    for name, leaf in WIDE.items():
+        (row,) = jl.summary(tx, {name: leaf}).rows
+        assert row.bytes_per_parameter == bytes_of[name]
+
+
 def test_it_prints_with_rich(capsys):
     jl.summary(jl.adamw(1e-3), PARAMS)
     printed = capsys.readouterr().out

@@ -31,6 +31,20 @@ _FACTORED = [
 ]
 _ROWS = {"*kernel*": optax.contrib.MuonDimensionNumbers(1, 0), "*": None}
 
+_CAME = [
+    {},
+    {
+        "b1": 0.8,
+        "b2": 0.95,
+        "b3": 0.9,
+        "eps": 1e-2,
+        "eps_instability": 1e-3,
+        "clipping_threshold": 0.3,
+    },
+    {"b1": rising, "b2": rising_far, "b3": rising, "clipping_threshold": falling},
+    {"b1": WEIGHTS, "b2": 0.9, "b3": WEIGHTS, "eps": SIZES, "eps_instability": SIZES},
+]
+
 
 def falling_gap(count):
     """A schedule of gaps between refreshed directions."""
@@ -62,6 +76,8 @@ TABLE = {
         ),
         unlike_optax=FLOAT32_WEIGHTS,
     ),
+    "scale_by_came": _CAME,
+    "came": with_rate({}, {**_CAME[1], **DECAYS[2]}, {**_CAME[3], **DECAYS[4]}),
     "scale_by_sm3": Entry(
         [
             {},
