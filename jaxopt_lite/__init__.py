@@ -56,6 +56,7 @@ from jaxopt_lite.optimizers.matrix import muon as muon
 from jaxopt_lite.optimizers.adafactor import adafactor as adafactor
 from jaxopt_lite.optimizers.came import came as came
 from jaxopt_lite.optimizers.sm3 import sm3 as sm3
+from jaxopt_lite.optimizers.adam_mini import adam_mini as adam_mini
 from jaxopt_lite.optimizers.matrix import galore as galore
 
 # Optimizers with curvature
@@ -141,6 +142,7 @@ from jaxopt_lite.rules.polyak import scale_by_polyak as scale_by_polyak
 from jaxopt_lite.rules.factored import scale_by_factored_rms as scale_by_factored_rms
 from jaxopt_lite.rules.came import scale_by_came as scale_by_came
 from jaxopt_lite.rules.sm3 import scale_by_sm3 as scale_by_sm3
+from jaxopt_lite.rules.adam_mini import scale_by_adam_mini as scale_by_adam_mini
 from jaxopt_lite.rules.muon import scale_by_muon as scale_by_muon
 from jaxopt_lite.rules.muon import MuonDimensionNumbers as MuonDimensionNumbers
 from jaxopt_lite.rules.muon import scale_by_shape as scale_by_shape
@@ -367,6 +369,7 @@ from jaxopt_lite.core.rule import ScaleByScheduleState as ScaleByScheduleState
 from jaxopt_lite.core.transformation import EmptyState as EmptyState
 from jaxopt_lite.core.trees import MaskedNode as MaskedNode
 from jaxopt_lite.rules.adam import ScaleByAdamState as ScaleByAdamState
+from jaxopt_lite.rules.adam_mini import ScaleByAdamMiniState as ScaleByAdamMiniState
 from jaxopt_lite.rules.adan import ScaleByAdanState as ScaleByAdanState
 from jaxopt_lite.rules.ademamix import ScaleByAdemamixState as ScaleByAdemamixState
 from jaxopt_lite.rules.ademamix import (

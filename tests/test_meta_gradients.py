@@ -55,6 +55,7 @@ CLASSIC = {
     "novograd": (jl.novograd, {}),
     "adafactor": (jl.adafactor, {"min_dim_size_to_factor": 2}),
     "came": (jl.came, {}),
+    "adam_mini": (jl.adam_mini, {}),
 }
 """Of each optimizer of use in most papers, its factory and arguments."""
 

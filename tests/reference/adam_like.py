@@ -183,6 +183,24 @@ def scale_by_simplified_ademamix(
     return (m + alpha * g) / (np.sqrt(n / weight(b2, t) + eps_root) + eps), (m, n)
 
 
+@rule
+def scale_by_adam_mini(g, p, t, state, b1=0.9, b2=0.999, eps=1e-8, axes=None):
+    """Blocks one by one; by default the last axis counts them, if there are two."""
+    if axes is None:
+        axes = range(max(g.ndim - 1, 1)) if g.ndim else ()
+    over = {i % g.ndim for i in np.ravel(axes).astype(int)}
+    counted = [i for i in range(g.ndim) if i not in over]
+    m, n = (np.zeros(g.shape), np.zeros(g.shape)) if state is None else state
+    m = mean(m, g, b1)
+    for place in np.ndindex(*(g.shape[i] for i in counted)):
+        block = [slice(None)] * g.ndim
+        for i, where in zip(counted, place, strict=True):
+            block[i] = where
+        x = g[tuple(block)]
+        n[tuple(block)] = mean(n[tuple(block)], np.sum(x**2) / max(x.size, 1), b2)
+    return m / weight(b1, t) / (np.sqrt(n / weight(b2, t)) + eps), (m, n)
+
+
 def recipe(
     scaled: Callable[..., Iterator[Array]],
     weight_decay: Number | None = None,
@@ -220,3 +238,4 @@ lion = recipe(scale_by_lion, weight_decay=1e-3)
 adopt = recipe(scale_by_adopt)
 ademamix = recipe(scale_by_ademamix, alpha=5.0)
 simplified_ademamix = recipe(scale_by_simplified_ademamix)
+adam_mini = recipe(scale_by_adam_mini)

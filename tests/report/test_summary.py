@@ -90,13 +90,15 @@ WIDE = {"embedding": jnp.ones((50, 16)), "kernel": jnp.ones((20, 40))}
 @pytest.mark.parametrize(
     ("tx", "bytes_of"),
     [
+        # A number for each row of the table, and for each output unit.
+        (jl.adam_mini(1e-3), {"embedding": 4 + 4 / 16, "kernel": 4 + 4 / 20}),
         # Two numbers for each row and each column, and what holds the place of `v`.
         (
             jl.came(1e-3),
             {"embedding": 4 + (8 * 66 + 4) / 800, "kernel": 4 + (8 * 60 + 4) / 800},
         ),
     ],
-    ids=["came"],
+    ids=["adam_mini", "came"],
 )
 def test_a_moment_by_row_or_column_weighs_little(tx, bytes_of):
     for name, leaf in WIDE.items():

@@ -55,6 +55,12 @@ _SIMPLIFIED = [
     {**_SCHEDULED, "alpha": falling},
     {**_BY_PATH, "alpha": SIZES},
 ]
+_ADAM_MINI = [
+    {},
+    {"b1": 0.8, "b2": 0.95, "eps": 1e-3, "axes": {"*kernel*": 0, "*": ()}},
+    {**_SCHEDULED, "eps": falling, "axes": {"*kernel*": (-1, 0), "*": None}},
+    {**_BY_PATH, "axes": {"*kernel*": 1, "*": None}},
+]
 
 TABLE = {
     "scale_by_belief": _BELIEF,
@@ -89,6 +95,7 @@ TABLE = {
     "scale_by_adopt": _ADOPT,
     "scale_by_ademamix": _ADEMAMIX,
     "scale_by_simplified_ademamix": _SIMPLIFIED,
+    "scale_by_adam_mini": _ADAM_MINI,
     "adabelief": with_rate(
         {}, {"nesterov": True}, {"weight_decay": 0.1}, {"weight_decay": SIZES}
     ),
@@ -102,6 +109,7 @@ TABLE = {
     "lion": Entry(
         with_rate({}, {"b1": 0.5, "b2": 0.25}, DECAYS[2]), unlike_float32=SIGN
     ),
+    "adam_mini": with_rate({}, {**_ADAM_MINI[3], **DECAYS[2]}),
     "adopt": with_rate({}, _ADOPT[1]),
     "ademamix": with_rate({}, {**_ADEMAMIX[2], **DECAYS[2]}),
     "simplified_ademamix": with_rate({}, {"alpha": falling, **DECAYS[2]}),
