@@ -90,7 +90,7 @@ class Blocks(Codec):
         # The last operation is one of two whole arrays: XLA:CPU would otherwise do all
         # of this once more where the codes are read.
         if kind == NON_NEGATIVE:
-            is_up |= (below == 0) & (part > 0)
+            is_up |= (below == 0) & (x > 0)
             whole = below.astype(jnp.uint8) + is_up
         else:
             magnitude = below.astype(jnp.int8) + is_up

@@ -93,6 +93,14 @@ def test_what_is_a_code_stays(which):
     assert np.allclose(found, again, rtol=1e-6, atol=0)
 
 
+@pytest.mark.parametrize("name", ["int8", "int4"])
+def test_what_is_not_zero_does_not_become_zero(name):
+    x = np.full((1, 16), 1e-37, np.float32)
+    x[0, :2] = 1e5, 0
+    found, _ = through(CODECS[name], NON_NEGATIVE, x)
+    assert np.array_equal(found > 0, x > 0)
+
+
 def test_codes_have_the_shape_of_the_array_or_half_of_it():
     x = sample(SIGNED, (4, 41))
     _, kept = through(CODECS["int8"], SIGNED, x)
