@@ -1,18 +1,21 @@
-"""What optimizers keep between steps, and what a step needs at once."""
+"""What optimizers keep between steps, what a step needs at once, and what it costs."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
 from tqdm import tqdm
 
-from benchmarks import peers, trees
+import jaxopt_lite as jl
+from benchmarks import peers, quality, trees
 from benchmarks.pipelines import flat
 from benchmarks.report import Goal, Report
-from benchmarks.training import compiled, cost
+from benchmarks.timing import Spread, in_turns, ratio
+from benchmarks.training import Training, compiled, cost
 
-TREE, SHRINK, REPEATS = "gpt2", 2, 1
+TREE, SHRINK, REPEATS = "gpt2", 2, 5
 
 OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "sgd": lambda lib: lib.sgd(0.1),
@@ -29,6 +32,14 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
     "ademamix": lambda lib: lib.ademamix(1e-3),
     "schedule_free_adamw": lambda lib: lib.schedule_free_adamw(),
 }
+STORED = ("adamw", "lion", "sgd(momentum=0.9)", "ademamix", "muon", "prodigy")
+"""Those whose state is kept by each codec, too."""
+
+FLOAT32, *CODECS = quality.CODECS
+GOALS = {"bfloat16": 4.05, "int8": 2.2, "int4": 1.3}
+"""Bytes of AdamW's state for each parameter."""
+
+OURS = jl.__name__
 
 
 class Memory(NamedTuple):
@@ -39,6 +50,23 @@ class Memory(NamedTuple):
     live: float
 
 
+class Cell(NamedTuple):
+    """A row of the table: an optimizer of a library, and what its state is kept as."""
+
+    optimizer: str
+    codec: str
+    library: str
+
+    def __str__(self) -> str:
+        is_plain = self.codec == FLOAT32
+        return self.optimizer if is_plain else f"{self.optimizer}, {self.codec}"
+
+
+def stored(name: str, codec: str) -> Callable[[Any], Any]:
+    """An optimizer of ours whose state is kept by a codec."""
+    return lambda lib: lib.store_state(OPTIMIZERS[name](lib), codec)
+
+
 def measure(build: Callable[[Any], Any], library: ModuleType, tree: Any) -> Memory:
     tx = build(flat(library))
     state = jax.eval_shape(tx.init, tree)
@@ -47,27 +75,106 @@ def measure(build: Callable[[Any], Any], library: ModuleType, tree: Any) -> Memo
     return Memory(trees.nbytes(state) / n, found.temporaries, found.peak)
 
 
+def cells(libraries: Sequence[ModuleType]) -> dict[Cell, Callable[[Any], Any]]:
+    """Every optimizer of every library, and ours with every codec."""
+    found = {}
+    for name, build in OPTIMIZERS.items():
+        for library in libraries:
+            found[Cell(name, FLOAT32, library.__name__)] = partial(
+                measure, build, library
+            )
+        for codec in CODECS if name in STORED else ():
+            found[Cell(name, codec, OURS)] = partial(measure, stored(name, codec), jl)
+    return found
+
+
+def adamws(tree: Any, libraries: Sequence[ModuleType]) -> dict[Cell, Training]:
+    """AdamW's step: of every library, and ours with every codec."""
+    builds = {
+        Cell("adamw", FLOAT32, library.__name__): (library, OPTIMIZERS["adamw"])
+        for library in libraries
+    } | {Cell("adamw", c, OURS): (jl, stored("adamw", c)) for c in CODECS}
+    grads = trees.ones(tree)
+    runs = {}
+    for cell, (library, build) in builds.items():
+        tx = build(flat(library))
+        runs[cell] = Training(peers.stepper(library, tx), tx.init, grads)
+    return runs
+
+
+def ratios(
+    times: Mapping[Cell, Sequence[float]], libraries: Sequence[ModuleType]
+) -> dict[Cell, Spread]:
+    """The time of each, in that of the last library's step in the same round."""
+    reference = times[Cell("adamw", FLOAT32, libraries[-1].__name__)]
+    return {cell: ratio(x, reference) for cell, x in times.items()}
+
+
+def networks(tree: Any) -> dict[str, quality.Network]:
+    """What is trained: for 300 steps, or few where the tree is narrowed for a test."""
+    steps = 300 if trees.size(tree) > 100_000 else 3
+    return {"digits": quality.digits(steps), "text": quality.text(steps)}
+
+
 def report(
     name: str, tree: Any, libraries: Sequence[ModuleType], repeats: int
 ) -> Report:
-    cells = [(optimizer, library) for optimizer in OPTIMIZERS for library in libraries]
-    found = {
-        (optimizer, library.__name__): measure(OPTIMIZERS[optimizer], library, tree)
-        for optimizer, library in tqdm(cells, desc="memory", unit="program")
-    }
+    runs = tqdm(cells(libraries).items(), desc="memory", unit="program")
+    found = {cell: run(tree) for cell, run in runs}
+    times = in_turns("adamw", adamws(tree, libraries), repeats)
+    beside = ratios(times, libraries)
+    learnt = {key: quality.measure(x) for key, x in networks(tree).items()}
+
+    def losses(cell: Cell) -> list[str]:
+        is_trained = cell.optimizer == "adamw" and cell.library == OURS
+        return [
+            f"{x.losses[cell.codec]:.4f}" if is_trained else "" for x in learnt.values()
+        ]
+
     return Report(
         name=f"memory-{name}",
         title=f"Memory of optimizers: {name}, {trees.describe(tree)}",
         how=(
-            "Bytes per parameter of float32: of the state; of a step's temporaries; "
-            "and of all that is live in a step that donates parameters and state: "
-            "these, the gradients and the temporaries. As XLA plans them."
+            "Bytes per parameter of float32: of the state, by `store_state` where a "
+            "codec is named; of a step's temporaries (temp); and of all that is live "
+            "in a step that donates parameters and state: these, the gradients and the "
+            "temporaries. As XLA plans them. Time: of a step, on this machine, beside "
+            f"that of {libraries[-1].__name__}'s adamw in the same run, in turns, "
+            f"median of {repeats} (quartiles). Digits, text: held-out loss of a small "
+            f"network and of a character transformer, in the last {quality.LAST} of "
+            "their steps, mean of 3 seeds."
         ),
         libraries=libraries,
-        columns=["optimizer", "library", "state", "temporaries", "live"],
+        columns=["optimizer", "library", "state", "temp", "live", "time", *learnt],
         rows=[
-            [optimizer, library, *(f"{x:.2f}" for x in memory)]
-            for (optimizer, library), memory in found.items()
+            [
+                str(cell),
+                cell.library,
+                *(f"{x:.2f}" for x in memory),
+                str(beside.get(cell, "")),
+                *losses(cell),
+            ]
+            for cell, memory in found.items()
         ],
-        goals=[Goal("adamw: live bytes", found["adamw", "jaxopt_lite"].live, 16.1)],
+        goals=[*goals(found), *goals_of_training(learnt)],
     )
+
+
+def goals(found: dict[Cell, Memory]) -> list[Goal]:
+    live = found[Cell("adamw", FLOAT32, OURS)].live
+    return [
+        Goal("adamw: live bytes", live, 16.1),
+        *(
+            Goal(f"adamw, {codec}: state", found["adamw", codec, OURS].state, at_most)
+            for codec, at_most in GOALS.items()
+        ),
+    ]
+
+
+def goals_of_training(learnt: dict[str, quality.Found]) -> list[Goal]:
+    """By which part of float32's held-out loss that of a codec may be above it."""
+    return [
+        Goal(f"{key}, {codec}: loss above float32's", x.excess(codec), x.allowed(codec))
+        for key, x in learnt.items()
+        for codec in quality.LIMITS
+    ]

@@ -4,10 +4,12 @@ import gc
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 from tqdm import tqdm
+
+AT_ONCE = 10  # steps between two looks at the clock, on an accelerator
 
 
 class Spread(NamedTuple):
@@ -68,3 +70,14 @@ def in_turns(
         order.reverse()
     gc.unfreeze()
     return times
+
+
+def several(run: Callable[[], Any]) -> Callable[[], Any]:
+    """A run that takes its step several times."""
+
+    def steps() -> Any:
+        for _ in range(AT_ONCE):
+            done = run()
+        return done
+
+    return steps

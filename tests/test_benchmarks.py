@@ -1,6 +1,7 @@
 """Benchmarks run, and the figures that no clock decides reach their goals."""
 
 import gc
+import re
 import sys
 
 import jax
@@ -141,6 +142,33 @@ def test_the_memory_of_adamw_is_two_moments_and_four_trees_at_once():
     assert found.live == pytest.approx(16, abs=1e-2)
 
 
+@pytest.mark.parametrize("codec", memory.CODECS)
+def test_the_state_of_adamw_by_codec_is_as_small_as_its_goal(codec):
+    """And a step has nothing of the size of a float32 slot beside it."""
+    found = memory.measure(memory.stored("adamw", codec), jl, trees.one(shrink=8))
+    assert found.state <= memory.GOALS[codec]
+    assert found.live <= 8 + found.state + 3
+
+
+def test_the_memory_table_has_every_codec_of_what_is_stored():
+    cells = [str(cell) for cell in memory.cells([jl, optax]) if cell.library == "optax"]
+    assert cells == list(memory.OPTIMIZERS)
+    ours = [str(cell) for cell in memory.cells([jl, optax]) if cell.library != "optax"]
+    assert set(ours) - set(cells) == {
+        f"{name}, {codec}" for name in memory.STORED for codec in memory.CODECS
+    }
+
+
+def test_steps_are_timed_beside_the_float32_of_the_peer():
+    times = {
+        memory.Cell("adamw", "float32", "jaxopt_lite"): [3.0],
+        memory.Cell("adamw", "float32", "optax"): [4.0],
+        memory.Cell("adamw", "int8", "jaxopt_lite"): [2.0],
+    }
+    found = memory.ratios(times, [jl, optax])
+    assert [x.median for x in found.values()] == [0.75, 1.0, 0.5]
+
+
 def test_muon_in_bfloat16_is_near_that_in_float32():
     tree = muon.matrices(trees.gpt2(trees.NARROW))
     assert len(tree) == 48
@@ -180,7 +208,7 @@ DRAWN = {"step", "compile", "pipelines", "muon"}
         ("eager", "one", 1),
         ("step", "one", 1),
         ("compile", "one", 1),
-        ("memory", "one", 1),
+        pytest.param("memory", "one", 1, marks=pytest.mark.full),
         ("muon", "one", 1),
         pytest.param("pipelines", "one", 1, marks=pytest.mark.full),
         pytest.param("sweep", "digits", 10, marks=pytest.mark.full),
@@ -283,6 +311,10 @@ def test_the_run_for_accelerators_makes_its_tables_at_tiny_sizes(
     accelerator.main(["--smoke", "--save"])
     printed = capsys.readouterr().out
     assert "A step of Muon on matrices: gpt2-smoke" in printed
+    few_bytes = (tmp_path / f"{report.today()}-cpu-stored-smoke.md").read_text()
+    assert re.search(
+        r"adamw, int8 \| jaxopt_lite \| 2\.13 \| 10\.\d+ \| nan", few_bytes
+    )
     text = (tmp_path / f"{report.today()}-cpu-accelerator-smoke.md").read_text()
     rows = [line.split(" | ") for line in text.splitlines() if " | optax | " in line]
     assert [row[0].strip("| ") for row in rows] == [

@@ -126,6 +126,17 @@ def test_halving_finds_a_configuration_that_learns():
     ]
 
 
+def test_eight_bit_learns_as_in_float32_and_draws_both(tmp_path):
+    picture = tmp_path / "eight_bit.png"
+    output = run("eight_bit.py", "--smoke", "--out", str(picture))
+    rows = re.findall(r"(float32|int8) +│.*│ +([\d.]+) │ +([\d.]+) │ +\d+ │", output)
+    (name, *plain), (other, *stored) = [(x, float(y), float(z)) for x, y, z in rows]
+    assert (name, other) == ("float32", "int8")
+    assert plain[0] == 8 and stored[0] < 2.3, output
+    assert plain[1] < 3.5 and abs(stored[1] / plain[1] - 1) < 0.01, output
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
 def test_new_rule_passes_the_battery_and_learns():
     output = run("new_rule.py", "--smoke")
     assert "every law holds" in output

@@ -63,6 +63,22 @@ def test_hyperparameters_are_read_changed_swept_and_learnt():
     assert jax.tree.structure(names["slopes"]) == jax.tree.structure(names["tx"])
 
 
+def test_the_table_of_state_in_few_bytes_is_that_of_the_saved_run(capsys):
+    section = README.split("## State in few bytes")[1].split("\n## ")[0]
+    (example,) = re.findall("```python\n(.*?)```", section, re.DOTALL)
+    exec(example, {})
+    assert "2.13" in capsys.readouterr().out
+    (file,) = re.findall(r"`(benchmarks/results/\S+)`", section)
+    saved = (Path(__file__).parents[1] / file).read_text()
+    rows = re.findall(r'\| (?:float32|`"(.*?)"`) \| (.*) \|', section)
+    for codec, cells in rows:
+        name = f"adamw, {codec}" if codec else "adamw"
+        (found,) = re.findall(rf"\| {name} \| jaxopt_lite \| (.*) \|", saved)
+        state, temporaries, _, _, digits, text = found.split(" | ")
+        assert cells.split(" | ") == [state, temporaries, digits, text]
+    assert len(rows) == 4
+
+
 def test_bfloat16_parameters_move_by_less_than_their_digits():
     section = README.split("## Parameters in bfloat16")[1].split("\n## ")[0]
     (example,) = re.findall("```python\n(.*?)```", section, re.DOTALL)
