@@ -37,7 +37,13 @@ def bind(
     Raises:
         TypeError: if the factory does not take them.
     """
-    signature = inspect.signature(factory)
+    try:
+        signature = inspect.signature(factory)
+    except ValueError:
+        raise TypeError(
+            f"inject_hyperparams: inner_factory is {factory!r}, whose arguments Python "
+            f"does not tell; expected a function such as `adamw`."
+        ) from None
     rest = _rest(signature)
     known = [name for name in signature.parameters if name != rest]
     if rest is None:

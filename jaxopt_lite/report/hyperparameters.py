@@ -86,6 +86,11 @@ def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
         1/1/learning_rate 0.75
     """
     tx = as_transformation(tx, "get_hyperparams: the optimizer")
+    if any(isinstance(x, jax.ShapeDtypeStruct) for x in jax.tree.leaves(state)):
+        raise TypeError(
+            "get_hyperparams: the state is one of shapes; expected one of arrays, as "
+            "`init` gives outside of `jax.eval_shape`."
+        )
     return dict(_in_force(tx, state, ""))
 
 

@@ -481,3 +481,12 @@ def test_a_state_shares_no_memory_with_a_schedule():
     tx = jl.inject_hyperparams(jl.sgd)(Held())
     jax.jit(lambda s: tx.update(G, s)[1], donate_argnums=0)(tx.init(PARAMS))
     assert tx.init(PARAMS).hyperparams["learning_rate"] == 0.5
+
+
+def test_a_factory_that_does_not_tell_its_arguments():
+    with pytest.raises(TypeError) as caught:
+        jl.inject_hyperparams(dict)(a=1.0)
+    assert str(caught.value) == (
+        "inject_hyperparams: inner_factory is <class 'dict'>, whose arguments Python "
+        "does not tell; expected a function such as `adamw`."
+    )

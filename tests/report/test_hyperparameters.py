@@ -521,6 +521,12 @@ def test_a_name_that_stands_in_a_wrapper_and_in_what_it_wraps():
     assert (found["scale"], found["base/scale"]) == (0.5, 0.125)
 
 
+def test_a_state_of_shapes_has_no_numbers():
+    tx = jl.adam(0.5)
+    with pytest.raises(TypeError, match="the state is one of shapes; expected one of"):
+        jl.get_hyperparams(tx, jax.eval_shape(tx.init, PARAMS))
+
+
 @pytest.mark.parametrize(
     ("given", "found"),
     [(3.0, "a float, 3.0"), (jl.adamw, "a function, adamw"), ("adamw", "a str, 'ad")],
