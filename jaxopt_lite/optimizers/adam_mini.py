@@ -1,8 +1,9 @@
 """AdamW that keeps one second moment for each output unit, head or row."""
 
+from typing import Any
+
 from jaxopt_lite.combine.chain import chain
 from jaxopt_lite.combine.decay import add_decayed_weights
-from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import DTypeLike, Hyperparameter, Mask
 from jaxopt_lite.rules.adam_mini import scale_by_adam_mini
@@ -18,7 +19,7 @@ def adam_mini(
     mask: Mask | None = None,
     mu_dtype: DTypeLike | None = None,
     *,
-    axes: ByPath | None = None,
+    axes: Any = None,
 ) -> GradientTransformation:
     """AdamW with half the state: one second moment for each block of a parameter.
 

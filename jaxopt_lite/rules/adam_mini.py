@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 
+from jaxopt_lite.core.block_axes import block_axes
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import (
     abs_sq,
@@ -13,7 +14,6 @@ from jaxopt_lite.core.numerics import (
     real,
     root,
 )
-from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
@@ -26,7 +26,6 @@ from jaxopt_lite.core.types import (
     Signed,
     Tensor,
 )
-from jaxopt_lite.rules.block_axes import block_axes
 
 
 class ScaleByAdamMiniState(NamedTuple):
@@ -83,7 +82,7 @@ def scale_by_adam_mini(
     eps: Hyperparameter = 1e-8,
     mu_dtype: DTypeLike | None = None,
     *,
-    axes: ByPath | None = None,
+    axes: Any = None,
 ) -> GradientTransformation:
     """Divides the gradient's moving mean by the root of its block's mean square.
 
