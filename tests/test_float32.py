@@ -41,7 +41,8 @@ def test_error_is_small_when_b2_is_close_to_one(name, b2):
 def assert_small_errors(case):
     """At the first step and over all, on gradients that are float32 in both.
 
-    Of two errors of one rounding each it is chance which is larger: hence the ulp.
+    Of two errors of some roundings each it is chance which is larger, and the processor
+    decides in which order a norm is summed: hence two units in the last place.
     """
     g, p = trajectory(LAYER, 1), trajectory(LAYER, 2)
     exact = case.reference(g, p)
@@ -53,7 +54,7 @@ def assert_small_errors(case):
         if theirs is None:
             continue
         limits = relative_errors(at(theirs, steps), at(exact, steps))
-        assert not {k: e for k, e in errors.items() if e > limits[k] + ULP}
+        assert not {k: e for k, e in errors.items() if e > limits[k] + 2 * ULP}
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ def assert_within_limits(found: quality.Found) -> None:
         assert found.excess(codec) <= found.allowed(codec), found
 
 
+@pytest.mark.full
 def test_a_network_learns_the_digits_from_coded_state():
     found = quality.measure(quality.digits(steps=300))
     assert found.losses["float32"] < 0.1

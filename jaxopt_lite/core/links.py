@@ -101,11 +101,10 @@ def init(link: Link, params: Params) -> State:
         if isinstance(value, ByPath | PerLeaf):
             value.judge(link.name, flat)
     codecs = link.storage.choose(link.name, flat, seen)
+    salts = map(salt, flat.paths) if link.is_random else [None for _ in seen]
     rows = [
-        _init_leaf(rules[i], link.storage, codec, salt(path), p) if i >= 0 else None
-        for path, p, codec, i in zip(
-            flat.paths, flat.leaves, codecs, setting, strict=True
-        )
+        _init_leaf(rules[i], link.storage, codec, own, p) if i >= 0 else None
+        for own, p, codec, i in zip(salts, flat.leaves, codecs, setting, strict=True)
     ]
     on_host = link.storage.offloaded(link.name, flat, seen)
     if any(on_host):
@@ -178,7 +177,7 @@ def _init_leaf(
         if codec is not None and kinds[slot] in (SIGNED, NON_NEGATIVE):
             # Else XLA would compute the codes of constants while it compiles, slowly.
             wide = lax.optimization_barrier(wide)
-            kept = _encode(codec, kinds[slot], slot, jnp.uint32(salt), wide)
+            kept = _encode(codec, kinds[slot], slot, salt, wide)
             return jax.tree.map(functools.partial(placed_like, p), kept)
         x = wide.astype(storage.dtype(slot, wide))
         if any(x is y for y in taken):
