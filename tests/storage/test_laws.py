@@ -59,16 +59,13 @@ EXTRA = {
 }
 CODED = [name for name, tx in MADE.items() if has_coded_slots(tx)]
 UNLIKE_OTHERS = [
-    "scale_by_ademamix()",
     "scale_by_sm3()",
     "muon(learning_rate=0.03)",
     "prodigy(estim_lr0=0.001)",
-    "sam of several steps",
     "MultiSteps",
     "inject_hyperparams",
-    "partition",
 ]
-"""Of several slots, of slots of other kinds, stacked, shared, held by combinators."""
+"""Of slots of other kinds, stacked, shared, and held by combinators."""
 
 
 @pytest.mark.parametrize(
