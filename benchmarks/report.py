@@ -49,8 +49,9 @@ class Report:
         console.print(f"\n{self.title}", highlight=False)
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
         for i, column in enumerate(self.columns):
+            is_wide = any(" " in row[i] for row in self.rows)
             table.add_column(
-                column, justify="left" if i == 0 else "right", no_wrap=i > 0
+                column, justify="left" if i == 0 else "right", no_wrap=not is_wide
             )
         for row in self.rows:
             table.add_row(*row)

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from rich.console import Console
 
 import jaxopt_lite as jl
 from benchmarks import (
@@ -258,6 +259,15 @@ def test_the_goals_of_a_sweep_are_shares_of_the_time_of_others():
         (sweep.LOOP, "optax"): sweep.Found([40.0], [1.0], 64, None),
     }
     assert [goal.found for goal in sweep.goals(found)] == [0.5, 1 / 40]
+
+
+def test_a_narrow_screen_still_shows_what_a_row_is_of(capsys):
+    """Spreads break into two lines before the first column goes."""
+    rows = [["adamw, int8", "jaxopt_lite", "3.85 (3.75–3.97)", "0.0638"]]
+    columns = ["optimizer", "library", "time", "digits"]
+    report.Report("x", "X", "", [], columns, rows).show(Console(width=40))
+    printed = capsys.readouterr().out
+    assert "adamw," in printed and "3.85" in printed and "0.0638" in printed
 
 
 def test_goals_are_judged():
