@@ -78,6 +78,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "adagrad": {"learning_rate": 0.5},
     "dadapt_adamw": {"estim_lr0": 1e-2},
     "dog": {"init_step": ("heuristic", 1e-2)},
+    "dog on network": {"learning_rate": 0.5, "init_step": ("heuristic", 1e-2)},
     "dog on rosenbrock": {"learning_rate": 0.1, "init_step": ("heuristic", 1e-2)},
     "dowg": {"init_estim_sq_dist": 1e-2},
     "dowg on network": {"learning_rate": 0.05, "init_estim_sq_dist": 1e-2},
@@ -89,17 +90,24 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "prodigy on rosenbrock": {"learning_rate": 0.1, "estim_lr0": 1e-2},
     "adadelta": {"learning_rate": 1.0, "eps": 1e-4},
     "adadelta on rosenbrock": {"learning_rate": 0.1, "eps": 1e-4},
+    "adafactor on rosenbrock": {"learning_rate": 0.01},
+    "rmsprop on network": {"learning_rate": 0.01},
+    "rmsprop on rosenbrock": {"learning_rate": 2e-3},
+    "novograd on rosenbrock": {"learning_rate": 5e-4},
     "came on network": {"learning_rate": 0.01},
     "cocob": {"alpha": 10.0},
     "fromage": {"learning_rate": 0.02},
     "fromage on network": {"learning_rate": 5e-3},
     "lamb": {"learning_rate": 0.02},
     "lars": {"learning_rate": 5.0},
+    "lars on network": {"learning_rate": 2.0},
     "optimistic_gradient_descent": {"learning_rate": 0.01},
     "optimistic_gradient_descent on rosenbrock": {"learning_rate": 1e-3},
     "sign_sgd": {"learning_rate": 0.03},
+    "sign_sgd on network": {"learning_rate": 3e-3},
     "sign_sgd on rosenbrock": {"learning_rate": 2e-3},
     "signum": {"learning_rate": 0.03},
+    "signum on rosenbrock": {"learning_rate": 0.01},
     "galore on quadratic": {"learning_rate": 0.05, "rank": 1, "update_proj_gap": 10},
     "galore on network": {"learning_rate": 0.05, "rank": 4},
     "muon on quadratic": {"learning_rate": 0.03, "adaptive": True},
@@ -114,8 +122,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 """The arguments of an optimizer, on one problem or on all, where `RATE` does not do.
 
-From a start that is 1e-7 of itself away, the reference ends within 1 % of the same
-loss: what differs from it by more is not rounding.
+From twelve starts some 2e-6 of themselves away, the float32 runs end within 0.5 % of
+the reference's loss: what differs from it by more is not rounding.
 """
 
 
