@@ -3,8 +3,9 @@
     python -m benchmarks
     python -m benchmarks step --tree one --repeats 31 --save
 
-Without an argument all benchmarks run; saved tables and pictures stand in
-benchmarks/results. What takes an accelerator is in `python -m benchmarks.accelerator`.
+Without an argument all benchmarks run but `quality`, which trains networks for some
+minutes; saved tables and pictures stand in benchmarks/results. What takes an
+accelerator is in `python -m benchmarks.accelerator`.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from benchmarks import (
     muon,
     peers,
     pipelines,
+    quality,
     step,
     sweep,
     trace,
@@ -34,6 +36,7 @@ BENCHMARKS = {
     "step": step,
     "pipelines": pipelines,
     "memory": memory,
+    "quality": quality,
     "muon": muon,
     "sweep": sweep,
 }
@@ -46,8 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in missing:
         console.print(f"{name} is not installed and left out.")
     for measured in args.benchmarks:
-        any_tree = measured is not sweep  # which trains a network
-        name = args.tree if args.tree and any_tree else measured.TREE
+        of_networks = measured in (quality, sweep)
+        name = measured.TREE if of_networks else args.tree or measured.TREE
         tree = trees.TREES[name](trees.NARROW if args.smoke else measured.SHRINK)
         repeats = args.repeats or (1 if args.smoke else measured.REPEATS)
         label = f"{name}-smoke" if args.smoke else name
@@ -70,14 +73,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         "benchmarks",
         nargs="*",
         type=benchmark,
-        default=list(BENCHMARKS.values()),
+        default=[x for x in BENCHMARKS.values() if x is not quality],
         metavar="benchmark",
-        help=f"{', '.join(BENCHMARKS)}; all of them unless named",
+        help=f"{', '.join(BENCHMARKS)}; all but quality unless named",
     )
     parser.add_argument(
         "--tree",
         choices=list(trees.TREES),
-        help="each its own unless told; sweep trains on the digits",
+        help="each its own unless told; quality and sweep train networks",
     )
     parser.add_argument(
         "--peers",

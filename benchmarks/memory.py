@@ -9,7 +9,7 @@ import jax
 from tqdm import tqdm
 
 import jaxopt_lite as jl
-from benchmarks import peers, quality, trees
+from benchmarks import peers, trees
 from benchmarks.pipelines import flat
 from benchmarks.report import Goal, Report
 from benchmarks.timing import Spread, in_turns, ratio
@@ -35,9 +35,11 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
 STORED = ("adamw", "lion", "sgd(momentum=0.9)", "ademamix", "muon", "prodigy")
 """Those whose state is kept by each codec, too."""
 
-FLOAT32, *CODECS = quality.CODECS
+FLOAT32 = "float32"
 GOALS = {"bfloat16": 4.05, "int8": 2.2, "int4": 1.3}
-"""Bytes of AdamW's state for each parameter."""
+"""Bytes of AdamW's state for each parameter, by codec."""
+
+CODECS = tuple(GOALS)
 
 OURS = jl.__name__
 
@@ -110,12 +112,6 @@ def ratios(
     return {cell: ratio(x, reference) for cell, x in times.items()}
 
 
-def networks(tree: Any) -> dict[str, quality.Network]:
-    """What is trained: for 300 steps, or few where the tree is narrowed for a test."""
-    steps = 300 if trees.size(tree) > 100_000 else 3
-    return {"digits": quality.digits(steps), "text": quality.text(steps)}
-
-
 def report(
     name: str, tree: Any, libraries: Sequence[ModuleType], repeats: int
 ) -> Report:
@@ -123,14 +119,6 @@ def report(
     found = {cell: run(tree) for cell, run in runs}
     times = in_turns("adamw", adamws(tree, libraries), repeats)
     beside = ratios(times, libraries)
-    learnt = {key: quality.measure(x) for key, x in networks(tree).items()}
-
-    def losses(cell: Cell) -> list[str]:
-        is_trained = cell.optimizer == "adamw" and cell.library == OURS
-        return [
-            f"{x.losses[cell.codec]:.4f}" if is_trained else "" for x in learnt.values()
-        ]
-
     return Report(
         name=f"memory-{name}",
         title=f"Memory of optimizers: {name}, {trees.describe(tree)}",
@@ -140,23 +128,20 @@ def report(
             "in a step that donates parameters and state: these, the gradients and the "
             "temporaries. As XLA plans them. Time: of a step, on this machine, beside "
             f"that of {libraries[-1].__name__}'s adamw in the same run, in turns, "
-            f"median of {repeats} (quartiles). Digits, text: held-out loss of a small "
-            f"network and of a character transformer, in the last {quality.LAST} of "
-            "their steps, mean of 3 seeds."
+            f"median of {repeats} (quartiles)."
         ),
         libraries=libraries,
-        columns=["optimizer", "library", "state", "temp", "live", "time", *learnt],
+        columns=["optimizer", "library", "state", "temp", "live", "time"],
         rows=[
             [
                 str(cell),
                 cell.library,
                 *(f"{x:.2f}" for x in memory),
                 str(beside.get(cell, "")),
-                *losses(cell),
             ]
             for cell, memory in found.items()
         ],
-        goals=[*goals(found), *goals_of_training(learnt)],
+        goals=goals(found),
     )
 
 
@@ -168,13 +153,4 @@ def goals(found: dict[Cell, Memory]) -> list[Goal]:
             Goal(f"adamw, {codec}: state", found["adamw", codec, OURS].state, at_most)
             for codec, at_most in GOALS.items()
         ),
-    ]
-
-
-def goals_of_training(learnt: dict[str, quality.Found]) -> list[Goal]:
-    """By which part of float32's held-out loss that of a codec may be above it."""
-    return [
-        Goal(f"{key}, {codec}: loss above float32's", x.excess(codec), x.allowed(codec))
-        for key, x in learnt.items()
-        for codec in quality.LIMITS
     ]

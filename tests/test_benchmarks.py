@@ -285,7 +285,7 @@ QUICK = ["trace", "step"]
         *(
             pytest.param(x, marks=pytest.mark.full)
             for x in BENCHMARKS
-            if x not in QUICK
+            if x not in [*QUICK, "quality"]  # which has no peers
         ),
     ],
 )
