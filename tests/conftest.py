@@ -20,3 +20,11 @@ def x64() -> Iterator[None]:
         from jax.experimental import enable_x64
     with enable_x64(True):
         yield
+
+
+@pytest.fixture
+def unoptimized() -> Iterator[None]:
+    """Lets XLA compile without its optimizations, for what is not about them."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)

@@ -49,5 +49,5 @@ def test_laws(name):
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", OTHERS)
-def test_laws_of_all(name):
+def test_laws_of_all(name, unoptimized):
     assert_laws(name)

@@ -153,7 +153,7 @@ def test_signature_is_that_of_torch(name: str) -> None:
     ],
     ids=lambda tx: repr(tx)[:60],
 )
-def test_obeys_the_laws(tx: jl.GradientTransformation) -> None:
+def test_obeys_the_laws(tx: jl.GradientTransformation, unoptimized) -> None:
     check_transformation(tx)
 
 

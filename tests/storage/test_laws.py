@@ -2,26 +2,19 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxopt_lite as jl
 from jaxopt_lite.core.leafwise import Leafwise
 from jaxopt_lite.core.rule import slot_kinds
 from jaxopt_lite.core.types import NON_NEGATIVE, SIGNED
-from jaxopt_lite.testing import LAWS, check_transformation
+from jaxopt_lite.testing import check_transformation
+from jaxopt_lite.testing.case import numbers_like
 from tests.table import COMBINED, TABLE, Case
 from tests.test_laws import excluded_laws
 
 NOT_COMPLEX = {"complex_leaves": "no codec takes complex arrays"}
-OF_ALL = [
-    "jit_equals_eager",
-    "many_steps_compile_once",
-    "state_keeps_its_types",
-    "donation_is_safe",
-    "sharding_is_preserved",
-    "state_survives_msgpack",
-]
-"""What a codec could break in one optimizer and not in another."""
 
 
 def with_axes(params):
@@ -57,15 +50,18 @@ EXTRA = {
     **{name: case.entry.extra for name, case in CASES.items()},
     **{name: made.extra for name, made in COMBINED.items()},
 }
-CODED = [name for name, tx in MADE.items() if has_coded_slots(tx)]
-UNLIKE_OTHERS = [
-    "scale_by_sm3()",
-    "muon(learning_rate=0.03)",
-    "prodigy(estim_lr0=0.001)",
-    "MultiSteps",
-    "inject_hyperparams",
+CODED = [
+    name
+    for name, tx in MADE.items()
+    if not name.startswith("scale_by_") and has_coded_slots(tx)
 ]
-"""Of slots of other kinds, stacked, shared, and held by combinators."""
+"""The rules alone are those of the optimizers that are made of them."""
+
+MATRICES = numbers_like(
+    {codec: np.zeros((3, 2), np.float32) for codec in ("bfloat16", "int8", "int4")}, 0
+)
+EACH = jl.by_path({codec: codec for codec in MATRICES})
+"""A matrix for each codec, so that one compilation is of all."""
 
 
 @pytest.mark.parametrize(
@@ -99,11 +95,9 @@ def test_every_optimizer_has_its_slots_in_few_bytes():
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("name", UNLIKE_OTHERS)
-def test_laws_of_all(name):
-    excluded = excluded_laws(name)
+@pytest.mark.parametrize("name", CODED)
+def test_laws_of_all(name, unoptimized):
     extra = {k: jnp.float32(f(0)) for k, f in EXTRA[name].items()}
-    laws = [law for law in OF_ALL if law not in excluded]
-    assert laws
-    assert set(laws) <= LAWS.keys()
-    check_transformation(coded(MADE[name], "int8"), laws=laws, extra=extra)
+    excluded = NOT_COMPLEX | excluded_laws(name)
+    tx = coded(MADE[name], EACH)
+    check_transformation(tx, params=MATRICES, exclude=excluded, extra=extra)

@@ -171,7 +171,7 @@ def test_another_librarys_optimizer():
 
 
 @each_scheme
-def test_in_a_train_state(scheme):
+def test_in_a_train_state(scheme, unoptimized):
     model = nn.Dense(3, param_dtype=jnp.bfloat16)
     x = normal(0, (4, 5))
     params = model.init(jax.random.key(0), x)
