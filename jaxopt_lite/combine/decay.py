@@ -11,7 +11,7 @@ from jaxopt_lite.core.types import (
     Hyperparameter,
     Mask,
 )
-from jaxopt_lite.rules.scaling import AddDecayedWeights
+from jaxopt_lite.rules.scaling import AddDecayedWeights, IndependentWeightDecay
 
 
 def add_decayed_weights(
@@ -49,6 +49,44 @@ def add_decayed_weights(
         {'bias': Array([1.], dtype=float32), 'kernel': Array([1.2], dtype=float32)}
     """
     tx = leafwise(AddDecayedWeights(weight_decay))
+    return tx if mask is None else masked(tx, mask)
+
+
+def independent_weight_decay(
+    weight_decay: Hyperparameter, mask: Mask | None = None
+) -> GradientTransformation:
+    """Takes from each parameter a share of it, whatever the learning rate is.
+
+        u = g - weight_decay * p
+
+    It stands behind the learning rate, at the end of a chain, so that a sweep over
+    learning rates leaves the decay as it is: `chain(adam(…), independent_weight_decay(
+    1e-4))`. `adamw` multiplies its decay by the learning rate, as PyTorch does.
+
+    Args:
+        weight_decay: the share that a step takes, at least 0: a number, an array, a
+            schedule or `by_path`. To follow a warm-up, give it as a schedule.
+        mask: which parameters decay, as in `masked`.
+
+    Returns:
+        A transformation with the states of `add_decayed_weights`.
+
+    Raises:
+        ValueError: if the decay is negative; from `update`, without parameters.
+        TypeError: if it is none of these.
+
+    Source: Loshchilov and Hutter 2017, arXiv 1711.05101, algorithm 2; Wortsman et al.
+    2023, arXiv 2309.14322, section 3.3.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> import jaxopt_lite as jl
+        >>> tx = jl.chain(jl.sgd(0.1), jl.independent_weight_decay(0.25))
+        >>> p = jnp.full(1, 2.0)
+        >>> tx.update(jnp.ones(1), tx.init(p), p)[0]
+        Array([-0.6], dtype=float32)
+    """
+    tx = leafwise(IndependentWeightDecay(weight_decay))
     return tx if mask is None else masked(tx, mask)
 
 

@@ -142,3 +142,10 @@ class AddDecayedWeights(Rule):
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return plus(g, self.weight_decay, p)
+
+
+class IndependentWeightDecay(AddDecayedWeights):
+    """The update less a multiple of the parameter."""
+
+    def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
+        return plus(g, -self.weight_decay, p)

@@ -62,6 +62,11 @@ def add_decayed_weights(g, p, t, state, weight_decay=0.0, mask=True):
 
 
 @rule
+def independent_weight_decay(g, p, t, state, weight_decay, mask=True):
+    return g - weight_decay * p if mask else g, None
+
+
+@rule
 def clip(g, p, t, state, max_delta):
     return np.minimum(np.maximum(g, -max_delta), max_delta), None
 

@@ -36,6 +36,7 @@ TABLE = {
     "scale_by_learning_rate": [*with_rate({}), *with_rate({"flip_sign": False})],
     "scale_by_schedule": [{"step_size_fn": falling}],
     "add_decayed_weights": [{}, *DECAYS],
+    "independent_weight_decay": DECAYS,
     "clip": Entry(
         [{"max_delta": x} for x in (0.5, falling, SIZES)],
         excluded={"complex_leaves": "complex numbers have no order to clip by"},
