@@ -76,6 +76,9 @@ from jaxopt_lite.rules.scaling import scale as scale
 from jaxopt_lite.rules.scaling import scale_by_learning_rate as scale_by_learning_rate
 from jaxopt_lite.rules.scaling import scale_by_schedule as scale_by_schedule
 from jaxopt_lite.combine.decay import add_decayed_weights as add_decayed_weights
+from jaxopt_lite.combine.decay import (
+    independent_weight_decay as independent_weight_decay,
+)
 from jaxopt_lite.rules.plateau import reduce_on_plateau as reduce_on_plateau
 from jaxopt_lite.core.transformation import identity as identity
 from jaxopt_lite.combine.stateless import set_to_zero as set_to_zero
@@ -190,6 +193,7 @@ from jaxopt_lite.combine.masking import masked as masked
 from jaxopt_lite.combine.partition import partition as partition
 from jaxopt_lite.combine.masking import freeze as freeze
 from jaxopt_lite.combine.partition import selective_transform as selective_transform
+from jaxopt_lite.combine.unfreezing import unfreeze as unfreeze
 from jaxopt_lite.combine.foreign import (
     with_extra_args_support as with_extra_args_support,
 )
@@ -228,6 +232,7 @@ from jaxopt_lite.combine.galore import GaLoreDimensionNumbers as GaLoreDimension
 # By path
 from jaxopt_lite.core.paths import by_path as by_path
 from jaxopt_lite.core.paths import weights_only as weights_only
+from jaxopt_lite.schedules.layers import layerwise_decay as layerwise_decay
 
 # Hyperparameters
 from jaxopt_lite.report.hyperparameters import get_hyperparams as get_hyperparams

@@ -34,7 +34,9 @@ def test_the_flax_example_trains():
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("heading", ["Hyperparameters", "A rule of your own"])
+@pytest.mark.parametrize(
+    "heading", ["Hyperparameters", "Ready made", "A rule of your own"]
+)
 def test_an_example_runs_as_it_stands(heading):
     found = re.findall(rf"## {heading}\n.*?```python\n(.*?)```", README, re.DOTALL)
     names: dict = {}

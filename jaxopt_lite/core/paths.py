@@ -162,6 +162,11 @@ def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
     return ByPath(tuple(rules), tuple(rules.values()), strict)
 
 
+def matches(pattern: str, path: str) -> bool:
+    """Whether a pattern of `by_path` matches a path."""
+    return bool(_matcher(pattern)(path))
+
+
 @functools.lru_cache(maxsize=1 << 16)
 def _first_match(patterns: tuple[str, ...], path: str) -> int:
     for i, pattern in enumerate(patterns):

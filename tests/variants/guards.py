@@ -58,6 +58,10 @@ COMBINED = {
         lambda lib: lib.conditionally_mask(lib.adamw(0.1), small_values, True),
         extra={"value": falling},
     ),
+    "unfreeze": Combined(
+        lambda jl: jl.unfreeze(jl.adam(falling), jl.by_path({"*bias*": 0, "*": 2})),
+        unlike_optax=OWN,
+    ),
     "apply_every": Combined(lambda lib: lib.chain(lib.apply_every(3), lib.trace(0.9))),
     "param_ema": Combined(
         lambda jl: jl.chain(jl.sgd(0.1), jl.param_ema(falling), jl.identity()),
