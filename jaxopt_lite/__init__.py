@@ -200,6 +200,7 @@ from jaxopt_lite.combine.foreign import (
 
 # When to step
 from jaxopt_lite.combine.guard import apply_if_finite as apply_if_finite
+from jaxopt_lite.combine.spikes import skip_spikes as skip_spikes
 from jaxopt_lite.combine.accumulation import MultiSteps as MultiSteps
 from jaxopt_lite.combine.accumulation import apply_every as apply_every
 from jaxopt_lite.combine.skipping import skip_not_finite as skip_not_finite
@@ -343,6 +344,7 @@ from jaxopt_lite.combine.condition import (
     ConditionallyTransformState as ConditionallyTransformState,
 )
 from jaxopt_lite.combine.guard import ApplyIfFiniteState as ApplyIfFiniteState
+from jaxopt_lite.combine.spikes import SkipSpikesState as SkipSpikesState
 from jaxopt_lite.combine.lookahead import LookaheadState as LookaheadState
 from jaxopt_lite.combine.layout import (
     SplitRealAndImaginaryArrays as SplitRealAndImaginaryArrays,

@@ -1,30 +1,22 @@
 """A guard against gradients that are not finite."""
 
 import functools
-from collections import Counter
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxopt_lite.combine.gate import both, committing, gate
+from jaxopt_lite.combine.norms import inexact_leaves, sums_of_squares
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.numbers import fixed_whole_number
-from jaxopt_lite.core.numerics import (
-    distinct_unit,
-    real,
-    saturating_increment,
-    squares_in_units,
-)
-from jaxopt_lite.core.storage import arithmetic_dtype
+from jaxopt_lite.core.numerics import saturating_increment
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
     as_transformation,
     select,
 )
-from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Count, Params, State, Updates
 from jaxopt_lite.rules.clipping import ClipByGlobalNorm
 
@@ -128,19 +120,9 @@ def all_finite(updates: Updates, by_norm: bool = False) -> jax.Array:
     With `by_norm` the sum of squares tells it, and XLA measures it once where the norm
     is wanted as well; a leaf whose norm exceeds 1e24 then counts as not finite.
     """
-    leaves = [x for x in Flat(updates).leaves if _may_be_infinite(x)]
-    if not by_norm:
-        return _and([_is_finite(x) for x in leaves])
-    alike: Counter[tuple[int, ...]] = Counter()
-    flags = []
-    for x in leaves:
-        flags.append(_has_norm(x, distinct_unit(alike[np.shape(x)])))
-        alike[np.shape(x)] += 1
-    return _and(flags)
-
-
-def _may_be_infinite(x: Any) -> bool:
-    return not is_end(x) and jnp.issubdtype(jnp.result_type(x), jnp.inexact)
+    if by_norm:
+        return _all_finite(sums_of_squares(updates))
+    return _all([_is_finite(x) for x in inexact_leaves(updates)])
 
 
 def _begins_with_norm(tx: GradientTransformation) -> bool:
@@ -161,12 +143,10 @@ def _is_finite(x: Any) -> jax.Array:
 
 
 @jax.jit
-def _has_norm(x: Any, unit: Any) -> jax.Array:
-    x = jnp.asarray(x)
-    wide = x.astype(arithmetic_dtype(x.dtype))
-    return jnp.isfinite(squares_in_units(wide, unit.astype(real(wide.dtype))))
+def _all_finite(numbers: list[jax.Array]) -> jax.Array:
+    return _all([jnp.isfinite(x) for x in numbers])
 
 
 @jax.jit
-def _and(flags: list[jax.Array]) -> jax.Array:
+def _all(flags: list[jax.Array]) -> jax.Array:
     return functools.reduce(jnp.logical_and, flags, jnp.ones((), jnp.bool_))

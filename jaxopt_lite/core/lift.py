@@ -217,7 +217,7 @@ def _named(
             )
     named = {name: extra[name] for _, name in demanded if name in extra}
     if "value" in named:
-        _check_value(next(r for r, name in demanded if name == "value"), named["value"])
+        check_value(next(r for r, name in demanded if name == "value"), named["value"])
     trees = {}
     for link in links:
         for name in link.rule.trees:
@@ -227,7 +227,7 @@ def _named(
     return trees, {k: x for k, x in named.items() if k not in trees}
 
 
-def _check_value(rule: str, value: Any) -> None:
+def check_value(rule: str, value: Any) -> None:
     """Refuses a loss that is no number."""
     dtype = getattr(value, "dtype", np.dtype(type(value)))
     if np.ndim(value) or not jnp.issubdtype(dtype, jnp.number):

@@ -58,6 +58,16 @@ COMBINED = {
         lambda lib: lib.conditionally_mask(lib.adamw(0.1), small_values, True),
         extra={"value": falling},
     ),
+    "skip_spikes": Combined(
+        lambda jl: jl.skip_spikes(jl.adamw(falling), 2, sigmas=3.0), unlike_optax=OWN
+    ),
+    "skip_spikes of losses": Combined(
+        lambda jl: jl.skip_spikes(
+            jl.chain(jl.clip_by_global_norm(1.0), jl.sgd(0.1, 0.9)), 3, of="value"
+        ),
+        extra={"value": falling},
+        unlike_optax=OWN,
+    ),
     "unfreeze": Combined(
         lambda jl: jl.unfreeze(jl.adam(falling), jl.by_path({"*bias*": 0, "*": 2})),
         unlike_optax=OWN,
