@@ -182,6 +182,8 @@ from jaxopt_lite.combine.privacy import (
 )
 
 # Looking at updates
+from jaxopt_lite.combine.recording import record as record
+from jaxopt_lite.report.metrics import metrics as metrics
 from jaxopt_lite.combine.monitoring import monitor as monitor
 from jaxopt_lite.combine.monitoring import snapshot as snapshot
 from jaxopt_lite.combine.monitoring import measure_with_ema as measure_with_ema
@@ -352,6 +354,7 @@ from jaxopt_lite.combine.layout import (
 from jaxopt_lite.combine.layout import (
     SplitRealAndImaginaryState as SplitRealAndImaginaryState,
 )
+from jaxopt_lite.combine.recording import RecordState as RecordState
 from jaxopt_lite.combine.monitoring import MonitorState as MonitorState
 from jaxopt_lite.combine.monitoring import SnapshotState as SnapshotState
 from jaxopt_lite.combine.noise import AddNoiseState as AddNoiseState

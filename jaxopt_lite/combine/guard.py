@@ -71,6 +71,9 @@ class ApplyIfFinite(GradientTransformation):
             inner,
         )
 
+    def metrics(self, state: State) -> dict[str, Any]:
+        return {"notfinite_steps": state.total_notfinite}
+
     def __repr__(self) -> str:
         return f"apply_if_finite({self.inner!r}, {self.max_consecutive_errors!r})"
 
@@ -121,7 +124,7 @@ def all_finite(updates: Updates, by_norm: bool = False) -> jax.Array:
     is wanted as well; a leaf whose norm exceeds 1e24 then counts as not finite.
     """
     if by_norm:
-        return _all_finite(sums_of_squares(updates))
+        return _all_finite(sums_of_squares(inexact_leaves(updates)))
     return _all([_is_finite(x) for x in inexact_leaves(updates)])
 
 

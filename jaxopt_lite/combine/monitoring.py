@@ -52,6 +52,9 @@ class Snapshot(GradientTransformation):
         kept = select(extra.get("commit"), new, old)
         return updates, SnapshotState({self.measure_name: kept})
 
+    def metrics(self, state: State) -> dict[str, Any]:
+        return state.measurement
+
 
 def snapshot(
     measure_name: str, measure: Callable[[Updates], PyTree]
@@ -114,6 +117,9 @@ class Monitor(GradientTransformation):
             measured[name] = select(extra.get("commit"), _as_before(new, old), old)
             states.append(after)
         return updates, MonitorState(measured, tuple(states))
+
+    def metrics(self, state: State) -> dict[str, Any]:
+        return state.measurements
 
     def children(self) -> dict[str, GradientTransformation]:
         return dict(zip(self.names, self.measures, strict=True))

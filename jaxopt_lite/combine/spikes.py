@@ -84,6 +84,9 @@ class SkipSpikes(GradientTransformation):
             inner,
         )
 
+    def metrics(self, state: State) -> dict[str, Any]:
+        return {"skipped_steps": state.total_skipped}
+
     def _measured(self, updates: Updates, extra: dict[str, Any]) -> jax.Array:
         if self.of == "norm":
             return norm_of_tree(updates).astype(jnp.float32)

@@ -8,7 +8,7 @@ from jaxopt_lite.core import lift, links
 from jaxopt_lite.core.hyperparameters import at_count, is_numeric
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.ranges import checked
-from jaxopt_lite.core.rule import Rule, fields
+from jaxopt_lite.core.rule import Rule, begin, fields
 from jaxopt_lite.core.storage import Storage
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Params, State, Updates
@@ -54,6 +54,11 @@ class Leafwise(GradientTransformation):
             name: at_count(x, counts.get(self.rule.own_counts.get(name, counter)))
             for name, x in self.hyperparams().items()
         }
+
+    def metrics(self, state: State) -> dict[str, Any]:
+        (link,) = self.parts()
+        parts = link.unpack(state)
+        return {name: parts[name] for name in begin(self.rule)}
 
     def __repr__(self) -> str:
         stored = f", {self.storage!r}" if self.storage != Storage() else ""

@@ -132,9 +132,9 @@ UNIT = 2.0**16
 """The unit of norms that are measured in one pass: see `squares_in_units`."""
 
 
-def distinct_unit(k: int) -> np.float32:
-    """The unit of the k-th leaf of its shape: `UNIT` or a little more."""
-    return np.float32(UNIT * (1 + k % 32 / 32))
+def distinct_unit(k: int, kind: int = 0) -> np.float32:
+    """The unit of the k-th leaf of its shape in one of four trees: `UNIT` or more."""
+    return np.float32(UNIT * (1 + (k % 32 + kind / 4) / 32))
 
 
 def squares_in_units(x: jax.Array, unit: jax.Array) -> jax.Array:

@@ -91,6 +91,14 @@ class GradientTransformation(Value):
 
     def child_states(self, state: State) -> dict[str, State]:
         """The state of each child; where `holds` names no field, the state itself."""
+        for field in filter(None, self.holds.values()):
+            if not hasattr(state, field):
+                found = checks.article(type(state).__name__)
+                raise TypeError(
+                    f"{type(self).__name__}: the state is {found}; expected one with a "
+                    f"field `{field}`. Pass the state that `init` or the last `update` "
+                    f"of this transformation returned."
+                )
         return {
             name: getattr(state, field) if field else state
             for name, field in self.holds.items()
@@ -125,6 +133,10 @@ class GradientTransformation(Value):
             for name, x in self.hyperparams().items()
             if count is not None or not is_scheduled(x)
         }
+
+    def metrics(self, state: State) -> dict[str, Any]:
+        """What its own state says of the training: scalars by name."""
+        return {}
 
     def __iter__(self) -> Iterator[Callable[..., Any]]:
         return iter((self.init, self.update))

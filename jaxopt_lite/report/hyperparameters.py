@@ -46,7 +46,7 @@ _STEPS = {
 }
 """How a transformation that holds several calls those whose states these fields are."""
 
-_INNER = "inner_state/"
+INNER = "inner_state/"
 """The step into what a factory made of injected numbers."""
 
 
@@ -105,7 +105,7 @@ def _in_force(
         yield from _in_force_inside(tx, state, path)
     states = tx.child_states(state)
     for name, child in tx.children().items():
-        yield from _in_force(child, states[name], _below(tx, path, name, child))
+        yield from _in_force(child, states[name], below(tx, path, name, child))
 
 
 def _in_force_inside(
@@ -114,11 +114,11 @@ def _in_force_inside(
     """The numbers of what the factory makes, but for those that it was given."""
     given = tx.given(state)
     known = {id(x) for x in given.values()}
-    inside = _in_force(tx.at(given), state.inner_state, path + _INNER)
+    inside = _in_force(tx.at(given), state.inner_state, path + INNER)
     yield from ((name, x) for name, x in inside if id(x) not in known)
 
 
-def _below(
+def below(
     tx: GradientTransformation, path: str, name: str, child: GradientTransformation
 ) -> str:
     """The path of a child; what holds one transformation adds nothing.
@@ -226,7 +226,7 @@ def _places(tx: GradientTransformation, path: str) -> list[str]:
         entries = [entry for entry, _ in _entries(path + name, value)]
         names += list(dict.fromkeys([path + name, *entries]))
     for name, child in tx.children().items():
-        names += _places(child, _below(tx, path, name, child))
+        names += _places(child, below(tx, path, name, child))
     return names
 
 
@@ -244,7 +244,7 @@ def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
             )
             own[name] = dataclasses.replace(value, values=tuple(values))
     children = {
-        name: _changed(child, given, _below(tx, path, name, child))
+        name: _changed(child, given, below(tx, path, name, child))
         for name, child in tx.children().items()
     }
     if own:
@@ -303,9 +303,7 @@ def _inside(node: Any) -> list[tuple[str, Any]]:
     found, _ = jax.tree_util.tree_flatten_with_path(
         node, is_leaf=lambda x: x is not node
     )
-    names = (
-        {"inner_state": _INNER} if _is_injected(node) else _STEPS.get(type(node), {})
-    )
+    names = {"inner_state": INNER} if _is_injected(node) else _STEPS.get(type(node), {})
     return [(_step(path[0], names), child) for path, child in found if path]
 
 

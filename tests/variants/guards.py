@@ -68,6 +68,13 @@ COMBINED = {
         extra={"value": falling},
         unlike_optax=OWN,
     ),
+    "record": Combined(
+        lambda jl: jl.record(
+            jl.skip_spikes(jl.chain(jl.clip_by_global_norm(falling), jl.adamw(0.1)), 2),
+            by=jl.by_path({"*bias*": "biases", "*": "others"}),
+        ),
+        unlike_optax=OWN,
+    ),
     "unfreeze": Combined(
         lambda jl: jl.unfreeze(jl.adam(falling), jl.by_path({"*bias*": 0, "*": 2})),
         unlike_optax=OWN,
