@@ -316,6 +316,7 @@ from jaxopt_lite.core.transformation import apply_updates as apply_updates
 from jaxopt_lite.tree.updates import incremental_update as incremental_update
 from jaxopt_lite.tree.updates import periodic_update as periodic_update
 from jaxopt_lite.report.summary import summary as summary
+from jaxopt_lite.report.explain import explain as explain
 
 # Trees
 from jaxopt_lite import projections as projections

@@ -115,6 +115,10 @@ class InjectHyperparams(GradientTransformation):
             )
         return _made(self.inner_factory, dict(self.static) | dict(hyperparams))
 
+    def begun(self) -> GradientTransformation:
+        """The transformation that the factory makes of the first step's numbers."""
+        return self.at(dict(self.numbers) | _begun(self.schedules))
+
     def arguments(self) -> dict[str, Any]:
         """What the factory was called with, by name."""
         return dict((*self.numbers, *self.schedules, *self.static))
@@ -164,8 +168,7 @@ class InjectHyperparams(GradientTransformation):
         """
         numbers, schedules, static = sort(inner_factory, given, static_args)
         rounded = {name: _rounded(x, dtype) for name, x in numbers}
-        begun = {name: x(x.init()) for name, x in schedules}
-        _made(inner_factory, dict(static) | rounded | begun)
+        _made(inner_factory, dict(static) | rounded | _begun(schedules))
         return cls(inner_factory, numbers, schedules, static, static_args, dtype)
 
     def _scheduled(
@@ -196,6 +199,11 @@ class InjectHyperparams(GradientTransformation):
         given = self.arguments().items()
         shown = ", ".join(f"{name}={short_repr(x)}" for name, x in given)
         return f"inject_hyperparams({short_repr(self.inner_factory)})({shown})"
+
+
+def _begun(schedules: Given) -> dict[str, Any]:
+    """The numbers that schedules begin with."""
+    return {name: x(x.init()) for name, x in schedules}
 
 
 def _refuse_numbers_kept_twice(

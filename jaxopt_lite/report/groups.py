@@ -10,6 +10,7 @@ from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params
 from jaxopt_lite.core.value import field_names
+from jaxopt_lite.report.text import snake
 
 
 class Applied(NamedTuple):
@@ -65,7 +66,7 @@ def _walk(
                 _walk(tx.parts(), flat, inside, found)
         elif not isinstance(part, Freeze):
             for i in (i for i, is_seen in enumerate(seen) if is_seen):
-                found[i].rules.append(Applied(_snake(type(part).__name__), {}))
+                found[i].rules.append(Applied(snake(type(part).__name__), {}))
 
 
 def _note_link(
@@ -84,10 +85,5 @@ def _note_link(
                 value if by_leaf is None else by_leaf[i]
                 for value, by_leaf in zip(values, resolved, strict=True)
             )
-            applied = Applied(_snake(link.name), dict(zip(names, numbers, strict=True)))
+            applied = Applied(snake(link.name), dict(zip(names, numbers, strict=True)))
             found[i].rules.append(applied)
-
-
-def _snake(name: str) -> str:
-    """`ScaleByAdam` as the function is called: `scale_by_adam`."""
-    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).lstrip("_")

@@ -1,18 +1,16 @@
 """`summary`: what an optimizer does to which parameters, and what its state weighs."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
-from jaxopt_lite.core.hyperparameters import Schedule
 from jaxopt_lite.core.transformation import as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params
-from jaxopt_lite.core.value import is_array, short_repr
 from jaxopt_lite.report.groups import Treatment, treatments
+from jaxopt_lite.report.text import columns, shown
 
 
 class Row(NamedTuple):
@@ -52,14 +50,7 @@ class Summary(NamedTuple):
         )
 
     def __str__(self) -> str:
-        lines = [_HEADER, *map(_cells, self.rows), _cells(self.total)]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-        return "\n".join(
-            "  ".join(
-                f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)
-            )
-            for line in lines
-        )
+        return columns([_HEADER, *map(_cells, self.rows), _cells(self.total)])
 
 
 _HEADER = (
@@ -149,10 +140,7 @@ def _tabulate(by_path: dict[str, Treatment], shapes: Any, state: Any) -> Summary
 
 
 def _weigh(state: Any, sizes: dict[str, int]) -> tuple[dict[str, int], int]:
-    """The bytes of state that belong to each parameter, and those that belong to none.
-
-    A leaf of the state belongs to the parameter whose path its own path ends with.
-    """
+    """The bytes of state that belong to each parameter, and those of none."""
     weights = dict.fromkeys(sizes, 0)
     shared = 0
     flat = Flat(state)
@@ -160,13 +148,19 @@ def _weigh(state: Any, sizes: dict[str, int]) -> tuple[dict[str, int], int]:
         if is_end(leaf):
             continue
         size = math.prod(leaf.shape) * leaf.dtype.itemsize
-        owner = next((end for end in _endings(path) if end in weights), None)
-        is_count = leaf.shape == () and path.rpartition("/")[2] == "count"
-        if owner is None or is_count:
+        owner = owner_of(path, leaf, weights)
+        if owner is None:
             shared += size
         else:
             weights[owner] += size
     return weights, shared
+
+
+def owner_of(path: str, leaf: Any, paths: Container[str]) -> str | None:
+    """The parameter of a leaf of a state: the one whose path its own path ends with."""
+    if leaf.shape == () and path.rpartition("/")[2] == "count":
+        return None
+    return next((end for end in _endings(path) if end in paths), None)
 
 
 def _endings(path: str) -> Iterable[str]:
@@ -179,15 +173,7 @@ def _endings(path: str) -> Iterable[str]:
 
 def _number(treatment: Treatment, name: str) -> str:
     values = [rule.numbers[name] for rule in treatment.rules if name in rule.numbers]
-    return " * ".join(map(_shown, values)) or "-"
-
-
-def _shown(x: Any) -> str:
-    if is_array(x) and x.shape == () and not isinstance(x, jax.core.Tracer):
-        return f"{np.asarray(x):g}"
-    if isinstance(x, Schedule):
-        return type(x).__name__
-    return f"{x:g}" if isinstance(x, float) else short_repr(x)
+    return " * ".join(map(shown, values)) or "-"
 
 
 def _several(paths: list[str]) -> str:
