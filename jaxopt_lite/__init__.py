@@ -204,6 +204,7 @@ from jaxopt_lite.combine.foreign import (
 from jaxopt_lite.combine.guard import apply_if_finite as apply_if_finite
 from jaxopt_lite.combine.spikes import skip_spikes as skip_spikes
 from jaxopt_lite.combine.accumulation import MultiSteps as MultiSteps
+from jaxopt_lite.combine.microbatches import accumulate as accumulate
 from jaxopt_lite.combine.accumulation import apply_every as apply_every
 from jaxopt_lite.combine.skipping import skip_not_finite as skip_not_finite
 from jaxopt_lite.combine.skipping import skip_large_updates as skip_large_updates
