@@ -49,12 +49,13 @@ class Network(NamedTuple):
 
 def text(steps: int, seeds: int = 3) -> Network:
     """The character transformer of the example."""
-    model = eight_bit.Transformer(eight_bit.load().characters)
+    passages = eight_bit.load()
+    model = eight_bit.Transformer(passages.characters)
 
     def train(tx: Any, change: Callable[[Any], Any]) -> Any:
         starts = [change(eight_bit.start(model, seed)) for seed in range(seeds)]
         return [
-            eight_bit.train(model, params, tx, steps, seed)[0]
+            eight_bit.train(model, params, tx, steps, seed, passages)[0]
             for seed, params in enumerate(starts)
         ]
 

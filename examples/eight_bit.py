@@ -55,12 +55,25 @@ class Text(NamedTuple):
     characters: int
 
 
+def numbered(*texts: str) -> list[Text]:
+    """Texts as numbers of the characters that they have among them."""
+    characters = np.unique(list("".join(texts)))
+    every = [np.searchsorted(characters, list(text)) for text in texts]
+    ends = [len(numbers) * 9 // 10 for numbers in every]
+    return [
+        Text(numbers[:end], numbers[end:], len(characters))
+        for numbers, end in zip(every, ends, strict=True)
+    ]
+
+
+def documentation() -> str:
+    return "\n".join(topics[name] for name in sorted(topics))
+
+
 @cache
 def load() -> Text:
-    text = "\n".join(topics[name] for name in sorted(topics))
-    characters, numbers = np.unique(list(text), return_inverse=True)
-    end = len(numbers) * 9 // 10
-    return Text(numbers[:end], numbers[end:], len(characters))
+    (text,) = numbered(documentation())
+    return text
 
 
 def batch(rng: np.random.Generator, text: np.ndarray) -> np.ndarray:
@@ -82,20 +95,20 @@ def train_step(params, state, passages, held_out, model, tx):
     return jl.apply_updates(params, updates), state, loss
 
 
-def start(model: Transformer, seed: int):
+def start(model: nn.Module, seed: int):
     """The parameters that a network begins with."""
     return jax.jit(model.init)(jax.random.key(seed), jnp.zeros((1, CONTEXT), int))
 
 
-def train(model: Transformer, params, tx, steps: int, seed: int):
-    """The held-out loss at every step, each of another batch, and the last state."""
-    text, rng = load(), np.random.default_rng(seed)
+def train(model: nn.Module, params, tx, steps: int, seed: int, text: Text):
+    """The held-out loss at every step, each of another batch; parameters and state."""
+    rng = np.random.default_rng(seed)
     state, losses = tx.init(params), []
     for _ in tqdm(range(steps), unit="step", mininterval=0.5):
         batches = batch(rng, text.train), batch(rng, text.held_out)
         params, state, loss = train_step(params, state, *batches, model, tx)
         losses.append(loss)
-    return np.array(losses), state
+    return np.array(losses), params, state
 
 
 def optimizer(steps: int) -> jl.GradientTransformation:
@@ -142,7 +155,7 @@ def main() -> None:
     plain, curves = optimizer(steps), {}
     for name, tx in {"float32": plain, "int8": jl.store_state(plain, "int8")}.items():
         begin = time.perf_counter()
-        curves[name], state = train(model, start(model, 0), tx, steps, seed=0)
+        curves[name], _, state = train(model, start(model, 0), tx, steps, 0, load())
         seconds = time.perf_counter() - begin
         nbytes = sum(x.nbytes for x in jax.tree.leaves(state))
         table.add_row(

@@ -137,6 +137,22 @@ def test_eight_bit_learns_as_in_float32_and_draws_both(tmp_path):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_finetune_forgets_less_with_rates_by_layer():
+    output = run("finetune.py", "--smoke")
+    rows = re.findall(r"│ ([a-z ]+?) +│ +([\d.]+) │ +([\d.]+) │ +([\d,]*) │", output)
+    found = {
+        name: (float(new), float(old), int(nbytes.replace(",", "") or 0))
+        for name, new, old, nbytes in rows
+    }
+    before, alike, by_layer = (found[x] for x in ("not yet", "alike", "by layer"))
+    assert alike[0] < before[0] and by_layer[0] < before[0], output
+    assert before[1] < by_layer[1] < alike[1], output
+    # Two moments of the embedding, 105 characters by 64.
+    assert alike[2] - by_layer[2] == 2 * 105 * 64 * 4, output
+    assert "-  add_decayed_weights     not here" in output
+    assert re.search(r"by 'block_0' from 0\.25 \* \w+", output), output
+
+
 def test_new_rule_passes_the_battery_and_learns():
     output = run("new_rule.py", "--smoke")
     assert "every law holds" in output

@@ -18,7 +18,7 @@ from jaxopt_lite.core.selectors import ByFunction, PerLeaf, Selector, flags
 from jaxopt_lite.core.transformation import FromFunctions, GradientTransformation
 from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.value import field_names, short_repr
-from jaxopt_lite.report.text import snake
+from jaxopt_lite.report.text import shown, snake
 
 
 class Number(NamedTuple):
@@ -145,7 +145,7 @@ def _numbers(where: str, fields: Mapping[str, Any], at: _Place) -> dict[str, Num
         elif isinstance(x, PerLeaf):
             x = x.resolve(where, at.flat, at.seen)[at.i]
         if is_scheduled(x):
-            sources.append(f"from {type(x).__name__}")
+            sources.append(f"from {shown(x)}")
             x = at_count(x, at.step)
         found[name] = Number(x, " ".join(sources))
     return found

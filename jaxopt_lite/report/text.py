@@ -8,12 +8,15 @@ import numpy as np
 
 from jaxopt_lite.core.hyperparameters import Schedule
 from jaxopt_lite.core.value import is_array, short_repr
+from jaxopt_lite.schedules.layers import Multiple
 
 
 def shown(x: Any) -> str:
     """A hyperparameter in few characters."""
     if is_array(x) and x.shape == () and not isinstance(x, jax.core.Tracer):
         return f"{np.asarray(x):g}"
+    if isinstance(x, Multiple):
+        return f"{shown(x.factor)} * {shown(x.schedule)}"
     if isinstance(x, Schedule):
         return type(x).__name__
     return f"{x:g}" if isinstance(x, float) else short_repr(x)

@@ -29,7 +29,7 @@ def numbers(tx, path, name, **options):
     """The numbers of one action."""
     found = jl.explain(tx, PARAMS, path, **options).actions
     (action,) = (x for x in found if x.name == name)
-    return {k: (float(x.value), x.source) for k, x in action.numbers.items()}
+    return {k: (round(float(x.value), 6), x.source) for k, x in action.numbers.items()}
 
 
 def notes(tx, path, name):
@@ -64,6 +64,12 @@ def test_schedules_are_read_at_the_step():
         assert numbers(tx, "head/kernel", name, step=step) == {
             "learning_rate": (rate, "by '*' from Linear")
         }
+
+
+def test_a_rate_by_layer_says_of_what_it_is_a_share():
+    rates = jl.layerwise_decay("encoder/{}/*", 0.5, PARAMS, top=RATE.values[1])
+    found = numbers(jl.sgd(rates), "encoder/0/bias", "scale_by_learning_rate", step=2)
+    assert found == {"learning_rate": (0.4, "by 'encoder/0/*' from 0.5 * Linear")}
 
 
 def test_groups_wrappers_and_frozen_parameters():
