@@ -153,8 +153,9 @@ def record(
 
     Bytes per float32 parameter that XLA counts on a CPU beside the step itself: 4 for
     the gradients, and none behind a clip or a guard that measures their norm; 4 for the
-    parameters; for updates as much as forming them once more or reading them twice, 16
-    after `adamw`. Groups cost nothing.
+    parameters; for updates as much as forming them once more, 4 after `sgd`, or writing
+    them down and reading them twice, 16 after `adamw`: in new memory, which on a CPU
+    takes longer than the step itself. Groups cost nothing.
 
     Example:
         >>> import jax.numpy as jnp

@@ -130,7 +130,7 @@ def _name(tx: GradientTransformation) -> str:
     """The name of the function that made a transformation."""
     if isinstance(tx, FromFunctions):
         return str(getattr(tx.update_fn, "__qualname__", tx.update_fn)).split(".")[0]
-    return snake(type(tx).__name__)
+    return snake(repr(tx).partition("(")[0])
 
 
 def _numbers(where: str, fields: Mapping[str, Any], at: _Place) -> dict[str, Number]:

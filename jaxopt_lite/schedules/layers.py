@@ -44,8 +44,9 @@ def layerwise_decay(
         pattern: a pattern of `by_path` with `{}` in the place of the layer's number,
             such as `"layers_{}"` or `"encoder/layers/{}/*"`.
         rate: what a layer gets of the one above it, at least 0: a number or an array.
-        layers: how many layers there are, numbered from 0; or the parameters, or their
-            shapes, in which they are found, numbered however they are.
+        layers: the parameters, or their shapes, in which the layers are found, numbered
+            however they are; or how many there are, numbered from 0, of which one too
+            many would get `top`.
         below: patterns of what lies below the first layer; what none of them matches
             gets `top`.
         top: a number, an array or a schedule.

@@ -102,6 +102,24 @@ def test_groups_wrappers_and_frozen_parameters():
 
 
 @pytest.mark.parametrize(
+    "outer",
+    [
+        lambda tx: jl.chain(jl.freeze(jl.by_path({"head": True, "*": False})), tx),
+        lambda tx: jl.partition(
+            {"a": tx, "b": jl.sgd(0.1)}, jl.by_path({"head": "b", "*": "a"})
+        ),
+        lambda tx: jl.masked(
+            jl.apply_if_finite(tx, 1), jl.by_path({"head": False, "*": True})
+        ),
+    ],
+    ids=["freeze", "partition", "masked"],
+)
+def test_what_is_inside_speaks_only_of_what_it_sees(outer):
+    inner = jl.masked(jl.apply_every(2), jl.by_path({"encoder/*": True}))
+    assert listed(outer(inner), "encoder/0/bias")[-1] == "apply_every"
+
+
+@pytest.mark.parametrize(
     ("mask", "says"),
     [
         (jl.weights_only, "mask is True by '*' of weights_only"),
