@@ -14,7 +14,7 @@ FILE = Path(__file__).with_name("pytorch.npz")
 
 
 @contextlib.contextmanager
-def _in_float64() -> Iterator[None]:
+def in_float64() -> Iterator[None]:
     """NAdam and ASGD keep numbers of their state in the default dtype."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -24,7 +24,7 @@ def _in_float64() -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-@_in_float64()
+@in_float64()
 def trajectory(case: Case) -> np.ndarray:
     """The parameters after every step, one row each, in float64."""
     params = {
