@@ -33,6 +33,7 @@ from jaxopt_lite.interop.pytorch_schedules import linear_lr as linear_lr
 from jaxopt_lite.interop.pytorch_schedules import multi_step_lr as multi_step_lr
 from jaxopt_lite.interop.pytorch_schedules import polynomial_lr as polynomial_lr
 from jaxopt_lite.interop.pytorch_schedules import step_lr as step_lr
+from jaxopt_lite.interop.pytorch_state.load import load_state_dict as load_state_dict
 from jaxopt_lite.interop.pytorch_steps import adadelta as adadelta
 from jaxopt_lite.interop.pytorch_steps import adafactor as adafactor
 from jaxopt_lite.interop.pytorch_steps import asgd as asgd
