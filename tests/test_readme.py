@@ -1,10 +1,14 @@
 """What the README says is what the repository does."""
 
 import re
+import sys
+import types
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxopt_lite as jl
@@ -63,6 +67,39 @@ def test_hyperparameters_are_read_changed_swept_and_learnt():
     assert names["state"].hyperparams["learning_rate"] == jnp.float32(1e-4)
     assert names["losses"].shape == (32,)
     assert jax.tree.structure(names["slopes"]) == jax.tree.structure(names["tx"])
+
+
+class Tensor(NamedTuple):
+    """As much of one of PyTorch's as the example asks for."""
+
+    array: np.ndarray
+
+    def numpy(self):
+        return self.array
+
+
+def test_a_run_of_pytorch_goes_on(monkeypatch):
+    section = README.split("## From PyTorch")[1].split("\n## ")[0]
+    (example,) = re.findall("```python\n(.*?)```", section, re.DOTALL)
+    rng = np.random.default_rng(0)
+    shapes = {"0.weight": (4, 3), "0.bias": (4,), "2.weight": (2, 4), "2.bias": (2,)}
+    weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    state = {
+        i: {"step": np.float32(7), "exp_avg": w, "exp_avg_sq": w**2}
+        for i, w in enumerate(weights.values())
+    }
+    group = {"lr": 3e-4, "weight_decay": 0.01, "params": [0, 1, 2, 3]}
+    saved = {
+        "model": {name: Tensor(w) for name, w in weights.items()},
+        "optimizer": {"state": state, "param_groups": [group]},
+    }
+    torch = types.SimpleNamespace(load=lambda file, map_location: saved)
+    monkeypatch.setitem(sys.modules, "torch", torch)
+    names: dict = {}
+    exec(example, names)
+    adam = names["state"][0]
+    assert adam.count == 7
+    jax.tree.map(np.testing.assert_array_equal, adam.mu, names["params"])
 
 
 def test_the_table_of_state_in_few_bytes_is_that_of_the_saved_run(capsys):
