@@ -6,14 +6,13 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import jax
-from tqdm import tqdm
 
 import jaxopt_lite as jl
 from benchmarks import peers, trees
 from benchmarks.pipelines import flat
 from benchmarks.report import Goal, Report
 from benchmarks.timing import Spread, in_turns, ratio
-from benchmarks.training import Training, compiled, cost
+from benchmarks.training import Training, at_once, compiled, cost
 
 TREE, SHRINK, REPEATS = "gpt2", 2, 5
 
@@ -115,8 +114,7 @@ def ratios(
 def report(
     name: str, tree: Any, libraries: Sequence[ModuleType], repeats: int
 ) -> Report:
-    runs = tqdm(cells(libraries).items(), desc="memory", unit="program")
-    found = {cell: run(tree) for cell, run in runs}
+    found = at_once({k: partial(run, tree) for k, run in cells(libraries).items()})
     times = in_turns("adamw", adamws(tree, libraries), repeats)
     beside = ratios(times, libraries)
     return Report(

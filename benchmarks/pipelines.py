@@ -10,7 +10,7 @@ from benchmarks import handwritten, peers, trees
 from benchmarks.report import Goal, Report
 from benchmarks.step import BY_HAND, decay
 from benchmarks.timing import in_turns, ratio
-from benchmarks.training import Cost, Training
+from benchmarks.training import Cost, Training, at_once
 
 TREE, SHRINK, REPEATS = "gpt2", 2, 5
 
@@ -101,12 +101,15 @@ def measure(
     """By library, and by hand where there is one."""
     build, _, _, by_hand, init, _ = PIPELINES[pipeline]
     grads = trees.ones(tree)
-    runs: dict[str, Training] = {}
+    makers: dict[str, Callable[[], Training]] = {}
     for library in libraries:
         tx = build(flat(library), peers.decay_mask(library, tree))
-        runs[library.__name__] = Training(peers.stepper(library, tx), tx.init, grads)
+        stepper = peers.stepper(library, tx)
+        makers[library.__name__] = partial(Training, stepper, tx.init, grads)
     if by_hand is not None:
-        runs[BY_HAND] = Training(partial(by_hand, decay=decay(tree)), init, grads)
+        step = partial(by_hand, decay=decay(tree))
+        makers[BY_HAND] = partial(Training, step, init, grads)
+    runs = at_once(makers)
     times = in_turns(pipeline, runs, repeats)
     return {key: run.cost(times[key]) for key, run in runs.items()}
 

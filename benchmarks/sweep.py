@@ -38,7 +38,7 @@ class Extent(NamedTuple):
 
 def extent(tree: Any) -> Extent:
     """64 configurations and 200 steps; few for a network narrowed for a test."""
-    return Extent(8, 200, 9) if tree == trees.digits() else Extent(2, 3, 1)
+    return Extent(8, 200, 5) if tree == trees.digits() else Extent(2, 3, 1)
 
 
 class Task:
