@@ -16,6 +16,7 @@ SUBMODULES = (
     "jaxopt_lite.projections",
     "jaxopt_lite.sweep",
     "jaxopt_lite.testing",
+    "jaxopt_lite.interop.flax",
     "jaxopt_lite.interop.pytorch",
 )
 WIDTH = 88
@@ -118,7 +119,7 @@ def exports(module: str) -> Iterator[tuple[str, str]]:
     without a leading underscore. A module that is imported has entries of its own.
     """
     lines = source(module).splitlines()
-    for node in ast.parse(source(module)).body:
+    for node in statements(module):
         above = [line for line in lines[: node.lineno] if line.startswith("# ")]
         group = above[-1][2:] if above and module == "jaxopt_lite" else module
         match node:
@@ -132,13 +133,23 @@ def exports(module: str) -> Iterator[tuple[str, str]]:
                     yield group, name
 
 
+def statements(module: str) -> Iterator[ast.stmt]:
+    """The statements at the top of a module, and those of the classes made there.
+
+    A class that needs another library is made in a function without arguments.
+    """
+    for node in ast.parse(source(module)).body:
+        yield node
+        if isinstance(node, ast.FunctionDef) and not ast.unparse(node.args):
+            yield from (x for x in node.body if isinstance(x, ast.ClassDef))
+
+
 def define(module: str, name: str) -> tuple[ast.stmt | None, str]:
     """The statement that defines a name, through all imports, and its docstring.
 
     The docstring of what is neither function nor class is the string below it.
     """
-    body = ast.parse(source(module)).body
-    for node, below in itertools.pairwise([*body, ast.Pass()]):
+    for node, below in itertools.pairwise([*statements(module), ast.Pass()]):
         match node:
             case ast.FunctionDef() | ast.ClassDef() if node.name == name:
                 return node, ast.get_docstring(node) or ""
