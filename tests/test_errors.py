@@ -225,8 +225,10 @@ def test_integer_parameters():
     assert message(TypeError, TX.init, params) == (
         "ScaleByAdam: 1 parameter is not floating-point.\n"
         "  'dense/bias': parameter int32[2]\n"
-        "Expected floating-point or complex arrays: filter such leaves out, or freeze "
-        "them with `partition` and `set_to_zero`."
+        "Expected floating-point or complex arrays: filter such leaves out "
+        "(`eqx.filter(model, eqx.is_inexact_array)`, `nnx.state(model, nnx.Param)`, "
+        "Haiku's parameters without its state), or freeze them with `partition` and "
+        "`set_to_zero`."
     )
 
 

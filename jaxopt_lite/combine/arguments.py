@@ -12,7 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core.hyperparameters import Schedule
-from jaxopt_lite.core.numbers import check_function, is_real, keeps_state, number
+from jaxopt_lite.core.numbers import (
+    check_function,
+    is_real,
+    keeps_state,
+    number,
+    refuse_box,
+)
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.value import is_array
 from jaxopt_lite.schedules.stateful import WrappedSchedule
@@ -123,6 +129,7 @@ def sort(
     numbers, schedules, rest = {}, {}, {}
     for name in dict.fromkeys([*(k for k in parameters if k in given), *given]):
         x, parameter = given[name], _evaluated(factory, parameters.get(name))
+        refuse_box(name, x)
         if name not in static and isinstance(x, ByPath) and _is_annotated(parameter):
             rest[name] = number(name, x, "[-inf, inf]")
         elif name in static or x is None or isinstance(x, bool | str | ByPath | tuple):

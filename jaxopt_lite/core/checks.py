@@ -64,9 +64,13 @@ def describe(x: Any) -> str:
         return "None"
     if is_masked(x):
         return "masked"
-    if not hasattr(x, "shape") or not hasattr(x, "dtype"):
+    if not _is_array(x):
         return f"{x!r}, {article(type(x).__name__)}"
     return f"{x.dtype}[{','.join(map(str, x.shape))}]"
+
+
+def _is_array(x: Any) -> bool:
+    return hasattr(x, "shape") and hasattr(x, "dtype")
 
 
 def align(
@@ -212,8 +216,10 @@ def inexact(where: str, what: str, flat: Flat, seen: Sequence[bool]) -> None:
             f"{where}: {plural(len(problems), f'{what} is', f'{what}s are')} "
             f"not floating-point.",
             problems,
-            "Expected floating-point or complex arrays: filter such leaves out, or "
-            "freeze them with `partition` and `set_to_zero`.",
+            "Expected floating-point or complex arrays: filter such leaves out "
+            "(`eqx.filter(model, eqx.is_inexact_array)`, `nnx.state(model, "
+            "nnx.Param)`, Haiku's parameters without its state), or freeze them with "
+            "`partition` and `set_to_zero`.",
             TypeError,
         )
 
@@ -221,7 +227,7 @@ def inexact(where: str, what: str, flat: Flat, seen: Sequence[bool]) -> None:
 def _is_inexact(x: Any) -> bool:
     if isinstance(x, float | complex):
         return True
-    return hasattr(x, "dtype") and _is_inexact_dtype(x.dtype)
+    return _is_array(x) and _is_inexact_dtype(x.dtype)
 
 
 @cached
@@ -239,9 +245,31 @@ def _raise_mismatch(
         f"{where}: the trees of {what} and of {beside} do not match: they have "
         f"{plural(len(found), 'leaf', 'leaves')} and {len(expected)}.",
         missing + surplus,
-        "Expected the same paths: pass gradients, state and parameters of one model.",
+        _cure(what, found, beside, expected),
         ValueError,
     )
+
+
+def _cure(what: str, found: Sequence[str], beside: str, expected: Sequence[str]) -> str:
+    """What to do where two trees do not have the same paths."""
+    empty = what if not found else beside if not expected else None
+    if empty in ("the gradients", "the updates"):
+        return (
+            "Expected a gradient for each, found none: pass what `nnx.grad` returned "
+            "to `nnx.Optimizer.update`, which keeps nothing of a tree of bare arrays."
+        )
+    if above := _above(found, expected):
+        return f"Expected the same paths: pass what stands at {above!r} in {what}."
+    if above := _above(expected, found):
+        return f"Expected the same paths: pass what stands at {above!r} in {beside}."
+    return "Expected the same paths: pass gradients, state and parameters of one model."
+
+
+def _above(paths: Sequence[str], others: Sequence[str]) -> str | None:
+    """The path below which all others stand among some paths, if there is one."""
+    known, end = {*paths}, f"/{others[0]}"
+    tried = (path.removesuffix(end) for path in paths if path.endswith(end))
+    return next((x for x in tried if known >= {f"{x}/{y}" for y in others}), None)
 
 
 def article(name: str) -> str:

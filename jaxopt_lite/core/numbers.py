@@ -13,9 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.core.checks import article
+from jaxopt_lite.core.checks import article, describe
 from jaxopt_lite.core.hyperparameters import FromFunction, Schedule, is_scheduled
 from jaxopt_lite.core.paths import ByPath
+from jaxopt_lite.core.trees import is_box, unbox
 from jaxopt_lite.core.types import Numeric
 from jaxopt_lite.core.value import is_array
 
@@ -70,6 +71,7 @@ def number(name: str, value: Any, interval: str = NON_NEGATIVE) -> Numeric:
         return cast(Numeric, dataclasses.replace(value, values=resolved))
     if isinstance(value, Schedule):
         return cast(Numeric, value)
+    refuse_box(name, value)
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, bool | str) or value is None:
@@ -199,6 +201,20 @@ def fixed_whole_number(name: str, value: Any, least: int = 1) -> Any:
             f"here that a schedule could be read at."
         )
     return x
+
+
+def refuse_box(name: str, value: Any) -> None:
+    """Refuses a framework's box, such as `nnx.Param`, where a number belongs.
+
+    Raises:
+        TypeError: saying what is in the box.
+    """
+    if is_box(value):
+        raise TypeError(
+            f"{name} is {article(type(value).__name__)} around "
+            f"{describe(unbox(value))}; expected what is in it: take it out by "
+            f"`param[...]` of nnx or `unbox()` of linen."
+        )
 
 
 def _refuse_type(name: str, value: Any) -> NoReturn:
