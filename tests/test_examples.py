@@ -80,6 +80,14 @@ def test_linen_loop_tells_the_rings_apart():
     assert percent(run("linen_loop.py", "--smoke"), "test accuracy") >= 98
 
 
+def test_equinox_loop_hears_which_waves_become_faster():
+    output = run("equinox_loop.py", "--smoke")
+    assert percent(output, "test accuracy") >= 98
+    rates = [float(rate) for rate in re.findall(r"rate ([\d.]+)", output)]
+    assert rates[0] == 0.02 and rates == sorted(rates, reverse=True)
+    assert rates[-1] <= 0.01 and "compiled once" in output
+
+
 def test_plain_jax_tells_the_spirals_apart():
     assert percent(run("plain_jax.py", "--smoke"), "test accuracy") >= 98
 

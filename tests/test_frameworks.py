@@ -318,6 +318,48 @@ def test_a_rebuilt_nnx_optimizer_is_traced_once():
     assert len(traces) == 1
 
 
+def test_an_nnx_optimizer_that_holds_tx_as_data_takes_another_array():
+    class Optimizer(nnx.Optimizer):
+        tx: jl.GradientTransformation = nnx.data()
+
+    traces = []
+
+    @nnx.jit
+    def step(model, optimizer):
+        traces.append(1)
+        grads = jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param))
+        optimizer.update(model, grads)
+
+    model = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+    optimizer = Optimizer(model, jl.sgd(jnp.array(0.0)), wrt=nnx.Param)
+    for rate in (0.1, 0.2):
+        before = model.kernel[...]
+        optimizer.tx = jl.sgd(jnp.array(rate))
+        step(model, optimizer)
+        assert_close(before - model.kernel[...], jnp.full((2, 2), rate), 1e-5)
+    assert len(traces) == 1
+
+
+def test_a_number_in_the_state_of_an_nnx_optimizer_changes_without_a_trace():
+    traces = []
+
+    @nnx.jit
+    def step(model, optimizer):
+        traces.append(1)
+        grads = jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param))
+        optimizer.update(model, grads)
+
+    model = nnx.Linear(2, 2, rngs=nnx.Rngs(0))
+    tx = jl.inject_hyperparams(jl.sgd)(0.0)
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+    for rate in (0.1, 0.2):
+        before = model.kernel[...]
+        optimizer.opt_state.hyperparams["learning_rate"][...] = rate
+        step(model, optimizer)
+        assert_close(before - model.kernel[...], jnp.full((2, 2), rate), 1e-5)
+    assert len(traces) == 1
+
+
 def test_nnx_state_of_param_on_both_sides():
     params = nnx.state(nnx.eval_shape(Nnx), nnx.Param)
     state = jax.eval_shape(build().init, params)

@@ -38,6 +38,25 @@ def test_the_flax_example_trains():
     assert losses[-1] < losses[0]
 
 
+def test_the_flax_section_runs_as_it_stands():
+    section = README.split("## With Flax")[1].split("\n## ")[0]
+    names: dict = {}
+    made = []
+    for example in re.findall("```python\n(.*?)```", section, re.DOTALL):
+        exec(example, names)
+        made.append(names["optimizer"])
+    _, injected, with_data, _ = made
+    held = injected.opt_state.hyperparams["learning_rate"]
+    assert held.get_value() == jnp.float32(1e-4)
+    rates = [*jax.tree.leaves(with_data.tx), *jax.tree.leaves(names["state"].tx)]
+    assert rates == [jnp.float32(1e-4)] * 2
+    assert names["averaged"].keys() == {"kernel"}
+    nnx, model, tx = names["nnx"], names["model"], jl.adamw(jnp.array(1e-3))
+    begin, end = re.findall(r"`(Found data on value of type) … (.*?)`", section)[0]
+    with pytest.raises(ValueError, match=f"{begin} .* {end}"):
+        nnx.Optimizer(model, tx, wrt=nnx.Param)
+
+
 @pytest.mark.parametrize(
     "heading", ["Hyperparameters", "Ready made", "A rule of your own"]
 )

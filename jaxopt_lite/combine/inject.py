@@ -275,10 +275,11 @@ def inject_hyperparams(
         state.hyperparams["learning_rate"] = jnp.float32(1e-4)
 
     The numbers are arrays of the state, so changing one traces nothing anew, also where
-    `tx` is static as in Flax; `set_hyperparams` changes them without changing the state
-    in place. Any other number assigned in place takes effect as well, such as 1e-4 or
-    `jnp.asarray(1e-4)`; the next call of a jitted function then traces once more, since
-    its type is another.
+    `tx` is static as in Flax (in nnx, which refuses arrays there, write
+    `optimizer.opt_state.hyperparams["learning_rate"][...] = 1e-4`); `set_hyperparams`
+    changes them without changing the state in place. Any other number assigned in place
+    takes effect as well, such as 1e-4 or `jnp.asarray(1e-4)`; the next call of a jitted
+    function then traces once more, since its type is another.
 
     Args:
         inner_factory: a function that makes a transformation, ours or Optax's.

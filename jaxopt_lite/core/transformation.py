@@ -34,8 +34,9 @@ class GradientTransformation(Value):
 
     Flax keeps `tx` static, in linen's `TrainState` and in `nnx.Optimizer`: give it
     Python numbers and schedules there. Another array there makes linen trace anew, and
-    nnx refuses any; what must change without a trace goes into the state, by
-    `inject_hyperparams(adamw)(learning_rate=...)`.
+    nnx refuses any ("Found data on value of type ..."); what must change without a
+    trace goes into the state, by `inject_hyperparams(adamw)(learning_rate=...)`.
+    `interop.flax.TrainState` takes arrays.
 
     Example:
         >>> import jax.numpy as jnp
