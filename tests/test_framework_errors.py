@@ -5,6 +5,7 @@ import flax.linen as nn
 import haiku as hk
 import jax
 import jax.numpy as jnp
+import optax
 import pytest
 from flax import nnx
 
@@ -91,7 +92,8 @@ def test_a_param_for_a_number():
         "out by `param[...]` of nnx or `unbox()` of linen."
     )
     assert message(TypeError, jl.adamw, rate) == text
-    assert message(TypeError, jl.inject_hyperparams(jl.adamw), rate) == text
+    for factory in (jl.adamw, optax.adamw):
+        assert message(TypeError, jl.inject_hyperparams(factory), rate) == text
     by_path = jl.by_path({"*": nn.Partitioned(jnp.array(0.1), ())})
     boxed = message(TypeError, jl.adamw, by_path)
     assert boxed.startswith("learning_rate['*'] is a Partitioned around float32[]; ")

@@ -92,8 +92,22 @@ def test_a_line_search_sees_the_loss():
 
 
 def test_what_optax_does_not_take_is_not_passed():
-    ours = create(optax.sgd(0.1)).apply_gradients(grads=GRADS, value=2.0)
+    def update(updates, state, params=None):
+        return jax.tree.map(lambda g: -0.1 * g, updates), state
+
+    tx = optax.GradientTransformation(optax.sgd(0.1).init, update)
+    ours = create(tx).apply_gradients(grads=GRADS, value=2.0)
     assert_close(ours.params, after(create(jl.sgd(0.1)), 1).params, 1e-6)
+
+
+def test_a_tx_that_is_no_transformation():
+    state = create(jl.sgd(0.1)).replace(tx=0.1)
+    with pytest.raises(TypeError) as caught:
+        state.apply_gradients(grads=GRADS)
+    assert str(caught.value) == (
+        "TrainState: tx is 0.1, a float; expected a transformation with `init` and "
+        "`update`, such as `scale(0.1)`."
+    )
 
 
 class WithStatistics(TrainState):
