@@ -168,9 +168,9 @@ class Linen(nn.Module):
         return x
 
 
-def linen(partitioned):
+def linen(partitioned, values=VALUES):
     module = Linen(partitioned)
-    params = filled(jax.eval_shape(module.init, KEY, X)["params"])
+    params = filled(jax.eval_shape(module.init, KEY, X)["params"], values)
 
     def start(tx):
         state = TrainState.create(apply_fn=module.apply, params=params, tx=tx)
@@ -198,15 +198,9 @@ class Nnx(nnx.Module):
             setattr(self, name, made)
 
 
-def in_nnx(partitioned=False):
+def in_nnx(partitioned=False, values=VALUES):
     model = Nnx(partitioned)
-    placed = [
-        jax.device_put(x, p.sharding) if partitioned else x
-        for x, p in zip(
-            VALUES, jax.tree.leaves(nnx.state(model, nnx.Param)), strict=True
-        )
-    ]
-    nnx.update(model, filled(nnx.state(model, nnx.Param), placed))
+    nnx.update(model, filled(nnx.state(model, nnx.Param), values))
     params = nnx.state(model, nnx.Param)
     definitions = {}
 
@@ -380,18 +374,34 @@ def mesh():
 PLACES = [PartitionSpec("model"), PartitionSpec("data", "model")] * len(LAYERS)
 
 
+def placed():
+    """The parameters, each where its metadata say."""
+    return [
+        jax.device_put(x, NamedSharding(mesh(), place))
+        for x, place in zip(VALUES, PLACES, strict=True)
+    ]
+
+
 def assert_placed(leaves):
-    """Each parameter lies where its metadata say."""
-    for x, place in zip(leaves, PLACES, strict=True):
-        there = NamedSharding(mesh(), place)
-        assert x.sharding.is_equivalent_to(there, x.ndim), x.sharding
+    for x, y in zip(leaves, placed(), strict=True):
+        assert x.sharding.is_equivalent_to(y.sharding, x.ndim), x.sharding
 
 
-@pytest.mark.parametrize("name", optimizers(["adafactor", "int8", "muon"]))
-def test_two_steps_of_sharded_params(name):
+def sharded_cells():
+    """Every optimizer in nnx, and those of unlike states in linen's boxes."""
+    fast = [("adafactor", "nnx"), ("int8", "nnx"), ("muon", "boxed linen")]
+    slow = [(name, "nnx") for name in OPTIMIZERS]
+    slow += [(name, "boxed linen") for name in [*FAST, "factored in int8"]]
+    marks = dict.fromkeys(slow, pytest.mark.full) | dict.fromkeys(fast, ())
+    return [pytest.param(*cell, marks=mark) for cell, mark in marks.items()]
+
+
+@pytest.mark.parametrize(("name", "framework"), sharded_cells())
+def test_two_steps_of_sharded_params(name, framework):
     reference = expected(name)
     with set_mesh(mesh()):
-        here = in_nnx(partitioned=True)
+        made = {"nnx": in_nnx, "boxed linen": linen}[framework]
+        here = made(True, placed())
         step, carry = step_of(name, here), here.start(OPTIMIZERS[name].tx)
         assert_placed(here.leaves(carry))
         for after in (twice(step, carry), twice(jax.jit(step), carry)):
