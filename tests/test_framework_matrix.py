@@ -88,6 +88,7 @@ OPTIMIZERS = {
             jl.inject_hyperparams(jl.adamw)(0.1, mask=jl.weights_only),
         )
     ),
+    "recorded": Optimizer(jl.record(jl.skip_spikes(jl.adam(0.1)))),
     "MultiSteps": Optimizer(jl.MultiSteps(jl.adam(0.1), 2)),
     "param_ema": Optimizer(jl.chain(jl.sgd(0.1), jl.param_ema(0.5))),
     "master_weights": Optimizer(jl.master_weights(jl.adam(0.1))),

@@ -52,7 +52,8 @@ def _train_state() -> type:
           (`state.replace(tx=adamw(jnp.array(1e-4)))`), and `vmap` and `grad` go through
           it. Without arrays it is structure, compared by value. Optax's transformations
           are structure as they are in Flax.
-        - `eval_params` and `hyperparams`, to evaluate with and to look at.
+        - `eval_params` to evaluate with, `hyperparams` and `metrics` to look at: what
+          `eval_params`, `get_hyperparams` and `metrics` give for its fields.
 
         A checkpoint is that of Flax's: `step`, `params`, `opt_state` and the fields of
         a subclass. `flax.serialization` leaves `tx` out and keeps the target's; Orbax
@@ -113,6 +114,11 @@ def _train_state() -> type:
         def hyperparams(self) -> dict[str, Any]:
             """The numbers in force at the next step: `get_hyperparams`."""
             return jaxopt_lite.get_hyperparams(self.tx, self.opt_state)
+
+        @property
+        def metrics(self) -> dict[str, Any]:
+            """What there is to log: `metrics`, the numbers in force among it."""
+            return jaxopt_lite.metrics(self.tx, self.opt_state)
 
     return TrainState
 

@@ -205,6 +205,15 @@ def test_parameters_to_evaluate_with():
     assert_close(free.eval_params, jl.eval_params(free.opt_state, free.params), 0)
 
 
+def test_what_there_is_to_log():
+    state = after(create(jl.record(jl.sgd(0.1), ["gradient"])))
+    assert state.metrics == jl.metrics(state.tx, state.opt_state)
+    norm = np.sqrt(sum(np.sum(g**2) for g in GRADS.values()))
+    assert state.metrics["gradient_norm"] == pytest.approx(norm, rel=1e-6)
+    assert state.hyperparams.items() <= state.metrics.items()
+    assert state.metrics["1/learning_rate"] == 0.1
+
+
 # Checkpoints
 
 
