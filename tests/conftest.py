@@ -28,3 +28,11 @@ def unoptimized() -> Iterator[None]:
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+@pytest.fixture(autouse=True)
+def full_tier(request: pytest.FixtureRequest) -> None:
+    """Compiles what is marked `full` quickly, unless it is marked `optimized` too."""
+    marked = request.node.get_closest_marker
+    if marked("full") and not marked("optimized"):
+        request.getfixturevalue("unoptimized")

@@ -28,6 +28,8 @@ from benchmarks import (
 from benchmarks import compile as compiling
 from benchmarks.__main__ import BENCHMARKS, main
 
+pytestmark = pytest.mark.optimized
+
 
 @pytest.mark.parametrize(
     ("name", "leaves", "parameters"),

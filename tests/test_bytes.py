@@ -16,6 +16,8 @@ from benchmarks import peers, pipelines, step, trees
 from benchmarks.training import compiled, cost
 from tests.table import COMBINED, TABLE, AllOfOptax, Case
 
+pytestmark = pytest.mark.optimized
+
 MATRICES = {"first": trees.array(384, 512), "second": trees.array(384, 512)}
 """Of one shape, so that what XLA writes once for both would show."""
 

@@ -12,6 +12,8 @@ from jaxopt_lite.core.numerics import bias_correction
 from tests.helpers import at, by_name, relative_error, relative_errors, run, trajectory
 from tests.table import Case, cases
 
+pytestmark = pytest.mark.optimized
+
 ULP = 2.0**-23
 LAYER = {
     "kernel": np.zeros((16, 32), np.float32),

@@ -116,7 +116,7 @@ def test_a_batch_of_optimizers_is_a_loop(name, x64):
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", OTHERS)
-def test_a_batch_of_any_optimizers_is_a_loop(name, x64, unoptimized):
+def test_a_batch_of_any_optimizers_is_a_loop(name, x64):
     assert_a_batch_is_a_loop(name)
 
 
@@ -160,7 +160,7 @@ def test_the_gradient_of_an_optimizer_is_one(name, x64):
 
 @pytest.mark.full
 @pytest.mark.parametrize("name", OTHERS)
-def test_the_gradient_of_any_optimizer_is_one(name, x64, unoptimized):
+def test_the_gradient_of_any_optimizer_is_one(name, x64):
     assert_slopes(name)
 
 
@@ -210,5 +210,5 @@ def test_a_batch_of_rates_is_a_loop(form, x64):
 @pytest.mark.full
 @pytest.mark.parametrize("form", ["array", "schedule by path"])
 @pytest.mark.parametrize("name", [name for name in RECIPES if name != "adamw"])
-def test_a_batch_of_rates_is_a_loop_for_any_optimizer(name, form, x64, unoptimized):
+def test_a_batch_of_rates_is_a_loop_for_any_optimizer(name, form, x64):
     assert_rates_are_swept(name, form)

@@ -5,6 +5,8 @@ import pytest
 
 from benchmarks import quality, trees
 
+pytestmark = pytest.mark.optimized
+
 
 def assert_within_limits(found: quality.Found) -> None:
     for codec in quality.LIMITS:

@@ -16,6 +16,8 @@ from jaxopt_lite.testing.case import x64
 from tests.helpers import by_name
 from tests.table import TABLE, Case, in_reference
 
+pytestmark = pytest.mark.optimized
+
 STEPS = 200
 
 

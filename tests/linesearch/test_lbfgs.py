@@ -13,6 +13,8 @@ from tests.helpers import relative_error
 from tests.reference.lbfgs import scale_by_lbfgs as in_numpy
 from tests.test_optax_parity import signature
 
+pytestmark = pytest.mark.optimized
+
 STEPS = 50
 CURVATURES = 10.0 ** np.linspace(0, 5, 12)
 

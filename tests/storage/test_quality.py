@@ -11,6 +11,8 @@ from jax import lax
 import jaxopt_lite as jl
 from jaxopt_lite.core.types import NON_NEGATIVE
 
+pytestmark = pytest.mark.optimized
+
 STEPS, LAST = 1000, 100
 SHAPE = (64, 128)
 ROWS = np.exp(2 * np.random.default_rng(0).normal(size=(64, 1)))
