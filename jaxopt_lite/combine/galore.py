@@ -16,6 +16,7 @@ from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.matrices import Axes, MatrixAxes, matrix_axes
 from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.numerics import saturating_increment
+from jaxopt_lite.core.placement import as_it_lies
 from jaxopt_lite.core.ranges import WHOLE_TREE, FiniteNumber, Steps, checked
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import (
@@ -91,9 +92,9 @@ class GaLore(GradientTransformation):
         bases = [basis for _, basis in seen]
         u, inner = self.base.update(low, state.base_optimizer_state, None, **extra)
         moved = checks.align("galore", g, "the updates of the base", u).leaves
-        scale = at_count(self.scale, state.count)
+        scale, whole = at_count(self.scale, state.count), extra.get("whole", as_it_lies)
         out = [
-            view.restore(y, basis, scale, x, like)
+            view.restore(y, basis, scale, x, like, whole)
             for y, basis, view, x, like in zip(
                 moved, bases, views, g.leaves, p, strict=True
             )
@@ -158,12 +159,14 @@ class _View:
             return wide, basis
         return _project(wide, basis, refresh, self.axes)
 
-    def restore(self, u: Any, basis: Any, scale: Any, g: Any, p: Any) -> Any:
-        """The update of the whole leaf."""
+    def restore(
+        self, u: Any, basis: Any, scale: Any, g: Any, p: Any, whole: Any
+    ) -> Any:
+        """The update of the whole leaf; what is split is brought together before."""
         if is_end(g):
             return g
         if self.axes:
-            u = _restore(u, basis, scale, self.axes, self.shape)
+            u = _restore(whole(u), whole(basis), scale, self.axes, self.shape)
         return u.astype(update_dtype(g, p))
 
 

@@ -1,8 +1,11 @@
-"""In which memory slots lie between steps: the device's, or the host's."""
+"""Where arrays lie: in whose memory between steps, and whether split in a step."""
 
 from typing import Any
 
 import jax
+
+from jaxopt_lite.core.types import Tensor
+from jaxopt_lite.core.value import Value
 
 
 def to_host(tree: Any) -> Any:
@@ -17,6 +20,20 @@ def to_device(tree: Any, after: Any) -> Any:
     """
     tree, _ = jax.lax.optimization_barrier((tree, after))
     return jax.device_put(tree, jax.memory.Space.Device)
+
+
+class Whole(Value):
+    """Brings together on every device what is split between devices."""
+
+    sharding: Any
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return jax.lax.with_sharding_constraint(x, self.sharding)
+
+
+def as_it_lies(x: Tensor) -> Tensor:
+    """What takes the place of `Whole` where nothing is split."""
+    return x
 
 
 def refuse_without_host_memory() -> None:

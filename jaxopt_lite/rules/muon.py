@@ -1,6 +1,6 @@
 """The gradient's mean, made orthogonal: Muon."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.matrices import MatrixAxes, matrix_axes
 from jaxopt_lite.core.numerics import bias_correction, moving_mean
+from jaxopt_lite.core.placement import as_it_lies
 from jaxopt_lite.core.ranges import Decay, Magnitude
 from jaxopt_lite.core.rule import Rule, SharedRule
 from jaxopt_lite.core.storage import Storage, keep
@@ -80,8 +81,18 @@ class ScaleByMuon(SharedRule):
     ) -> Momentum:
         return Momentum(moving_mean(slots.mu, g, self.beta))
 
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
-        mean = self.mean(g, slots.mu, step)
+    def emit(
+        self,
+        g: Tensor,
+        slots: Any,
+        p: Any,
+        step: Any,
+        *,
+        shared: Any,
+        whole: Callable[[Tensor], Tensor] = as_it_lies,
+    ) -> Tensor:
+        # The iteration would bring its products together in every step.
+        mean = whole(self.mean(g, slots.mu, step))
         u = newton_schulz.orthogonal(
             mean,
             self.axes,

@@ -1,11 +1,13 @@
 """Muon as PyTorch writes it: the iteration in bfloat16, no bias correction."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax.numpy as jnp
 
 from jaxopt_lite.core.numerics import moving_mean, root
+from jaxopt_lite.core.placement import as_it_lies
 from jaxopt_lite.core.ranges import Decay
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.types import Tensor
@@ -35,9 +37,17 @@ class Muon(Rule):
     def advance(self, g: Tensor, slots: Any, p: Any, step: Any) -> TraceState:
         return TraceState(moving_mean(slots.trace, g, self.momentum))
 
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
+    def emit(
+        self,
+        g: Tensor,
+        slots: Any,
+        p: Any,
+        step: Any,
+        *,
+        whole: Callable[[Tensor], Tensor] = as_it_lies,
+    ) -> Tensor:
         u = moving_mean(g, slots.trace, 1 - self.momentum)
-        u = u if self.nesterov else slots.trace
+        u = whole(u if self.nesterov else slots.trace)
         return self.adjustment(*g.shape) * self.orthogonal(u).astype(g.dtype)
 
     def orthogonal(self, u: Tensor) -> Tensor:
