@@ -23,10 +23,14 @@ class PerLeaf(Value):
 
 
 class ByTree(Value):
-    """A tree of values, kept as a path and a value for each of its leaves."""
+    """A tree of values, kept as a path and a value for each of its leaves.
+
+    `what` says in errors what tree it is.
+    """
 
     paths: tuple[str, ...]
     values: tuple[Any, ...]
+    what: str = "a mask or tree of labels"
 
     def resolve(self, where: str, flat: Flat) -> list[Any]:
         """The value of every leaf: that of its own path, or of a subtree it is in.
@@ -45,7 +49,7 @@ class ByTree(Value):
         ]
         if uncovered:
             checks.fail(
-                f"{where}: a mask or tree of labels does not cover "
+                f"{where}: {self.what} does not cover "
                 f"{len(uncovered)} of {len(flat.leaves)} parameters.",
                 uncovered,
                 f"Expected a value at each of them or above; found values at "
@@ -60,7 +64,7 @@ class ByTree(Value):
         surplus = [(path, "no parameter") for path in self.paths if path not in there]
         if surplus and flat.paths:
             checks.fail(
-                f"{where}: a mask or tree of labels has "
+                f"{where}: {self.what} has "
                 f"{checks.plural(len(surplus), 'value', 'values')} too many.",
                 surplus,
                 f"Expected values at parameters or above; found parameters at "
@@ -73,10 +77,11 @@ class ByFunction(Value):
     """A function of the parameters that returns a tree of values."""
 
     function: Callable[[Any], Any]
+    what: str = ByTree.what
 
     def resolve(self, where: str, flat: Flat) -> list[Any]:
         """The value of every leaf, as the function's tree gives it."""
-        return as_selector(self.function(flat.tree)).resolve(where, flat)
+        return as_selector(self.function(flat.tree), self.what).resolve(where, flat)
 
 
 Selector: TypeAlias = ByPath | ByTree | ByFunction
@@ -106,7 +111,7 @@ def flags(mask: Selector, where: str, flat: Flat) -> list[bool]:
     return [value is True for value in found]
 
 
-def as_selector(given: Any) -> Selector:
+def as_selector(given: Any, what: str = ByTree.what) -> Selector:
     """A mask or labels in the form in which they are resolved by path.
 
     What is a tree is taken as one, even if it can be called (an Equinox module can);
@@ -115,14 +120,14 @@ def as_selector(given: Any) -> Selector:
     if isinstance(given, ByPath | ByTree | ByFunction):
         return given
     if callable(given) and jax.tree_util.all_leaves([given]):
-        return ByFunction(given)
+        return ByFunction(given, what)
     flat = Flat(jax.tree.map(_plain, given))
     kept = [
         (k, v) for k, v in zip(flat.paths, flat.leaves, strict=True) if not is_end(v)
     ]
     paths = tuple(path for path, _ in kept)
-    checks.distinct("a mask or tree of labels", paths)
-    return ByTree(paths, tuple(value for _, value in kept))
+    checks.distinct(what, paths)
+    return ByTree(paths, tuple(value for _, value in kept), what)
 
 
 def _plain(x: Any) -> Any:
