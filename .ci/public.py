@@ -15,6 +15,7 @@ SUBMODULES = (
     "jaxopt_lite.tree",
     "jaxopt_lite.projections",
     "jaxopt_lite.sweep",
+    "jaxopt_lite.sharding",
     "jaxopt_lite.testing",
     "jaxopt_lite.interop.flax",
     "jaxopt_lite.interop.pytorch",

@@ -326,6 +326,9 @@ from jaxopt_lite import tree as tree
 # Sweeps
 from jaxopt_lite import sweep as sweep
 
+# Sharded state
+from jaxopt_lite import sharding as sharding
+
 # States
 from jaxopt_lite.core.codec import Coded as Coded
 from jaxopt_lite.storage.rounding import RoundedState as RoundedState

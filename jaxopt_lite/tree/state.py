@@ -131,8 +131,11 @@ def set(tree: PyTree, filtering: Filter | None = None, /, **kwargs: Any) -> PyTr
 
 
 @jax.tree_util.register_static
-class _Parameters:
-    """Stands for all parameters at once: a tree without leaves."""
+class Parameters:
+    """Stands for all parameters at once: a tree without leaves.
+
+    What `init` makes of it shows where a state mirrors the parameters.
+    """
 
 
 def map_params(
@@ -186,13 +189,13 @@ def map_params(
         return f(x, *others)
 
     def mapped(place: Any, held: Any) -> Any:
-        if isinstance(place, _Parameters):
+        if isinstance(place, Parameters):
             return jax.tree.map(of_parameter, held, *rest, is_leaf=is_kept)
         return held if transform_non_params is None else transform_non_params(held)
 
-    form = jax.eval_shape(getattr(initable, "init", initable), _Parameters())
+    form = jax.eval_shape(getattr(initable, "init", initable), Parameters())
     return jax.tree.map(
-        mapped, form, state, is_leaf=lambda x: isinstance(x, _Parameters)
+        mapped, form, state, is_leaf=lambda x: isinstance(x, Parameters)
     )
 
 
