@@ -31,6 +31,10 @@ def owners(
     def is_part(x: Any) -> bool:
         return isinstance(x, Parameters | Coded)
 
+    def is_whole(x: Any) -> bool:
+        # What holds nothing of parameters may be another where there are some.
+        return is_part(x) or not any(map(is_part, jax.tree.leaves(x, is_leaf=is_part)))
+
     def add(tree: PyTree, is_coded: bool, codes: dict[str, int]) -> dict[str, int]:
         """Adds the arrays of a tree like the parameters; their places by path."""
         flat, places = Flat(tree), {}
@@ -44,7 +48,7 @@ def owners(
 
     found: list[Owner | None] = []
     structure: Any
-    marks, structure = jax.tree.flatten(jax.eval_shape(init, Parameters()), is_part)
+    marks, structure = jax.tree.flatten(jax.eval_shape(init, Parameters()), is_whole)
     for mark, part in zip(marks, structure.flatten_up_to(state), strict=True):
         if isinstance(part, Coded):
             add(part.scales, True, add(part.codes, True, {}))
