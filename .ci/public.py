@@ -17,6 +17,7 @@ SUBMODULES = (
     "jaxopt_lite.sweep",
     "jaxopt_lite.sharding",
     "jaxopt_lite.testing",
+    "jaxopt_lite.interop",
     "jaxopt_lite.interop.flax",
     "jaxopt_lite.interop.pytorch",
 )

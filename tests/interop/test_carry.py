@@ -1,0 +1,188 @@
+"""Runs that begin in Optax and go on here, and the other way."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import serialization
+
+import jaxopt_lite as jl
+from jaxopt_lite.interop import from_optax, to_optax, to_optax_state
+from tests.helpers import assert_close, at, trajectory
+
+LIKE = {
+    "dense": {"kernel": np.zeros((4, 3)), "bias": np.zeros(3)},
+    "scale": np.zeros(2),
+}
+PARAMS = jax.tree.map(jnp.float32, at(trajectory(LIKE, seed=1, steps=1), 0))
+GRADIENTS = jax.tree.map(jnp.float32, trajectory(LIKE, seed=2, steps=10))
+
+
+def labels(params):
+    return jax.tree.map(lambda p: "matrix" if p.ndim > 1 else "other", params)
+
+
+BUILDS = {
+    "adamw": lambda lib: lib.adamw(0.1, weight_decay=0.1),
+    "scheduled": lambda lib: lib.adamw(lib.cosine_decay_schedule(0.1, 12)),
+    "sgd": lambda lib: lib.sgd(0.1, momentum=0.9, nesterov=True),
+    "lion": lambda lib: lib.lion(0.01),
+    "adafactor": lambda lib: lib.adafactor(0.01, min_dim_size_to_factor=2),
+    "MultiSteps": lambda lib: lib.MultiSteps(
+        lib.adamw(0.1), 2
+    ).gradient_transformation(),
+    "inject_hyperparams": lambda lib: lib.inject_hyperparams(lib.adamw)(0.1),
+    "masked": lambda lib: lib.masked(
+        lib.adam(0.1), lambda p: jax.tree.map(lambda x: x.ndim > 1, p)
+    ),
+    "partition": lambda lib: lib.partition(
+        {"matrix": lib.adamw(0.1), "other": lib.sgd(0.1, momentum=0.9)}, labels
+    ),
+}
+
+
+def steps(tx, params, state, first, last):
+    for i in range(first, last):
+        updates, state = tx.update(at(GRADIENTS, i), state, params)
+        params = optax.apply_updates(params, updates)
+    return params, state
+
+
+def half(tx, n=5):
+    """Parameters and state after the first steps."""
+    return steps(tx, PARAMS, tx.init(PARAMS), 0, n)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_a_run_goes_on_here_and_back(name):
+    """After 5 steps there, 3 here and 2 there, as if nothing had happened."""
+    theirs, ours = BUILDS[name](optax), BUILDS[name](jl)
+    expected, _ = half(theirs, 10)
+    params, state = half(theirs)
+    params, state = steps(ours, params, from_optax(state, ours, params), 5, 8)
+    state = to_optax_state(state, theirs, params)
+    assert jax.tree.structure(state) == jax.tree.structure(theirs.init(PARAMS))
+    params, _ = steps(theirs, params, state, 8, 10)
+    assert_close(params, expected, 1e-6)
+
+
+@pytest.mark.parametrize("name", BUILDS)
+def test_a_checkpoint_without_a_target_is_read(name):
+    """As dicts, in which tuples have their indices as names."""
+    theirs, ours = BUILDS[name](optax), BUILDS[name](jl)
+    params, state = half(theirs, 1)
+    restored = serialization.to_state_dict(state)
+    assert isinstance(restored, dict)
+    expected = from_optax(state, ours, params)
+    found = from_optax(jax.tree.map(np.asarray, restored), ours, params)
+    assert jax.tree.structure(found) == jax.tree.structure(ours.init(PARAMS))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_a_clip_and_a_schedule_may_be_new():
+    theirs = optax.adamw(0.1)
+    _, state = half(theirs)
+    rate = jl.cosine_decay_schedule(0.1, 12)
+    tx = jl.chain(jl.clip_by_global_norm(1.0), jl.adamw(rate))
+    found = from_optax(state, tx, PARAMS)
+    assert [int(x) for _, x in jl.tree.get_all_with_path(found, "count")] == [5, 5]
+    jax.tree.map(np.testing.assert_array_equal, found[1][0].mu, state[0].mu)
+
+
+def test_slots_that_are_coded_go_on():
+    theirs = optax.adam(0.1)
+    params, state = half(theirs)
+    tx = jl.store_state(jl.adam(0.1), "int8", where=lambda p: jl.weights_only(p))
+    kept = from_optax(state, tx, params)
+    np.testing.assert_array_equal(kept[0].nu["scale"], state[0].nu["scale"])
+    found, coded = steps(tx, params, kept, 5, 6)
+    expected, _ = steps(theirs, params, state, 5, 6)
+    assert coded[0].nu.codes["dense"]["kernel"].dtype == np.uint8
+    assert_close(found["scale"], expected["scale"], 1e-6)
+    assert_close(found, expected, 0.1)
+    with pytest.raises(
+        TypeError, match="holds codes of `store_state`; expected arrays"
+    ):
+        to_optax_state(coded, theirs, params)
+
+
+def test_what_is_not_carried_over_is_said():
+    _, state = half(optax.sgd(0.1, momentum=0.9))
+    with pytest.warns(UserWarning) as caught:
+        found = from_optax(state, jl.chain(jl.trace(0.9), jl.ema(0.9)), PARAMS)
+    (text,) = (str(x.message) for x in caught)
+    assert text == (
+        "from_optax: 'count', \"ema of 'dense/bias'\", \"ema of 'dense/kernel'\", "
+        "\"ema of 'scale'\" begin anew."
+    )
+    assert_close(found[0].trace, state[0].trace, 0)
+    _, state = half(optax.chain(optax.trace(0.9), optax.ema(0.9)))
+    with pytest.warns(UserWarning, match="\"ema of 'scale'\" were saved and are not"):
+        from_optax(state, jl.trace(0.9), PARAMS)
+
+
+def test_what_was_saved_in_a_wider_dtype_is_said():
+    _, state = half(optax.sgd(0.1, momentum=0.9))
+    tx = jl.sgd(0.1, momentum=0.9, accumulator_dtype=jnp.bfloat16)
+    with pytest.warns(UserWarning, match="'scale'\" were saved in a wider dtype"):
+        found = from_optax(state, tx, PARAMS)
+    assert found[0].trace["scale"].dtype == jnp.bfloat16
+
+
+def test_every_shape_that_does_not_fit_is_named():
+    _, state = half(optax.sgd(0.1, momentum=0.9))
+    other = jax.tree.map(lambda p: p[:1], PARAMS)
+    with pytest.raises(ValueError) as error:
+        from_optax(state, jl.sgd(0.1, momentum=0.9), other)
+    assert str(error.value) == (
+        "from_optax: 3 arrays are of another shape than what was saved.\n"
+        "  'dense/bias': trace [3], [1] here\n"
+        "  'dense/kernel': trace [4, 3], [1, 3] here\n"
+        "  'scale': trace [2], [1] here\n"
+        "Expected the state of the same parameters and arguments."
+    )
+
+
+def test_what_has_nothing_in_common_is_refused():
+    _, state = half(optax.sgd(0.1, momentum=0.9))
+    with pytest.raises(ValueError, match="nothing of what was saved is of this optim"):
+        from_optax(state, jl.scale_by_rms(), PARAMS)
+
+
+def test_it_lies_where_the_parameters_lie():
+    mesh = jax.sharding.Mesh(jax.devices()[:2], "d")
+    spread = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec(None, "d"))
+    params = {"w": jax.device_put(jnp.ones((2, 4)), spread)}
+    tx = jl.trace(0.9)
+    saved = jax.tree.map(np.asarray, tx.init({"w": jnp.ones((2, 4))}))
+    assert from_optax(saved, tx, params).trace["w"].sharding == spread
+
+
+WRAPPERS = {
+    "chain": lambda tx: optax.chain(optax.identity(), tx),
+    "masked": lambda tx: optax.masked(tx, True),
+    "MultiSteps": lambda tx: optax.MultiSteps(tx, 1).gradient_transformation(),
+    "apply_if_finite": lambda tx: optax.apply_if_finite(tx, 3),
+    "partition": lambda tx: optax.partition({"a": tx}, "a"),
+    "inject_hyperparams": lambda tx: optax.inject_hyperparams(
+        lambda size: optax.chain(tx, optax.scale(size))
+    )(size=1.0),
+}
+
+
+@pytest.mark.parametrize("name", WRAPPERS)
+def test_keywords_pass_through_optax(name):
+    inner = to_optax(jl.polyak_sgd())
+    assert isinstance(inner, optax.GradientTransformationExtraArgs)
+    tx = WRAPPERS[name](inner)
+    g = jnp.array([0.5])
+    updates, _ = tx.update(g, tx.init(g), g, value=jnp.float32(0.1))
+    assert_close(updates, jnp.array([-0.2]), 1e-6)
+
+
+def test_the_states_of_both_are_one():
+    tx = jl.adamw(0.1)
+    expected, _ = half(tx)
+    found, _ = half(to_optax(tx))
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
