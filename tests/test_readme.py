@@ -58,7 +58,14 @@ def test_the_flax_section_runs_as_it_stands():
 
 
 @pytest.mark.parametrize(
-    "heading", ["Hyperparameters", "Ready made", "A rule of your own"]
+    "heading",
+    [
+        "From Optax",
+        "Hyperparameters",
+        "Ready made",
+        "Sharded state",
+        "A rule of your own",
+    ],
 )
 def test_an_example_runs_as_it_stands(heading):
     found = re.findall(rf"## {heading}\n.*?```python\n(.*?)```", README, re.DOTALL)
