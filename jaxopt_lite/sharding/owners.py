@@ -9,7 +9,7 @@ from jaxopt_lite.core.codec import Coded
 from jaxopt_lite.core.trees import Flat, is_end, upwards
 from jaxopt_lite.core.types import Params, PyTree, State
 from jaxopt_lite.sharding.specs import Origin, falling, origin, rising
-from jaxopt_lite.tree.state import Parameters
+from jaxopt_lite.tree.state import Parameters, is_known
 
 
 class Owner(NamedTuple):
@@ -32,8 +32,7 @@ def owners(
         return isinstance(x, Parameters | Coded)
 
     def is_whole(x: Any) -> bool:
-        # What holds nothing of parameters may be another where there are some.
-        return is_part(x) or not any(map(is_part, jax.tree.leaves(x, is_leaf=is_part)))
+        return is_part(x) or is_known(x)
 
     def add(tree: PyTree, is_coded: bool, codes: dict[str, int]) -> dict[str, int]:
         """Adds the arrays of a tree like the parameters; their places by path."""
@@ -52,7 +51,7 @@ def owners(
     for mark, part in zip(marks, structure.flatten_up_to(state), strict=True):
         if isinstance(part, Coded):
             add(part.scales, True, add(part.codes, True, {}))
-        elif is_part(mark):
+        elif isinstance(mark, Parameters):
             add(part, False, {})
         else:
             found.extend(None for _ in jax.tree.leaves(part))

@@ -191,12 +191,23 @@ def map_params(
     def mapped(place: Any, held: Any) -> Any:
         if isinstance(place, Parameters):
             return jax.tree.map(of_parameter, held, *rest, is_leaf=is_kept)
-        return held if transform_non_params is None else transform_non_params(held)
+        if transform_non_params is None:
+            return held
+        return jax.tree.map(transform_non_params, held)
 
     form = jax.eval_shape(getattr(initable, "init", initable), Parameters())
-    return jax.tree.map(
-        mapped, form, state, is_leaf=lambda x: isinstance(x, Parameters)
-    )
+    return jax.tree.map(mapped, form, state, is_leaf=is_known)
+
+
+def is_known(form: Any) -> bool:
+    """Whether a part of a state's form stands for all that the state has there.
+
+    A dict without parameters does: its keys may be of groups of them.
+    """
+    if not isinstance(form, dict):
+        return isinstance(form, Parameters)
+    held = jax.tree.leaves(form, is_leaf=lambda x: isinstance(x, Parameters))
+    return not any(isinstance(x, Parameters) for x in held)
 
 
 def _is_named_tuple(node: Any) -> bool:
