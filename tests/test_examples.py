@@ -161,6 +161,23 @@ def test_finetune_forgets_less_with_rates_by_layer():
     assert re.search(r"by 'block_0' from 0\.25 \* \w+", output), output
 
 
+def test_zero1_keeps_an_eighth_and_sends_each_array_once():
+    output = run("zero1.py", "--smoke")
+    rows = re.findall(r"(whole|zero1|shard_map) +│ +[\d,]+ │ +([\d,]+) │", output)
+    nbytes = {name: int(found.replace(",", "")) for name, found in rows}
+    count = 4
+    assert nbytes["zero1"] - count == (nbytes["whole"] - count) / 8, output
+    assert nbytes["shard_map"] == nbytes["zero1"]
+    accuracies = re.findall(r"([\d.]+)%", output)
+    assert len(accuracies) == 3 and len(set(accuracies)) == 1, output
+    assert float(accuracies[0]) > 85, output
+    by_hand = output.split("shard_map")[1]
+    assert re.findall(r"(\d+) (all-\w+|reduce-scatter)", by_hand) == [
+        ("5", "all-gather"),
+        ("5", "reduce-scatter"),
+    ]
+
+
 def test_new_rule_passes_the_battery_and_learns():
     output = run("new_rule.py", "--smoke")
     assert "every law holds" in output
