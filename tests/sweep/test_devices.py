@@ -1,21 +1,16 @@
 """A sweep gives the same on one device, on several, and on those of two processes."""
 
-import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
-
 import jax
 import numpy as np
 import pytest
 from jax.sharding import Mesh
 
 from jaxopt_lite import sweep
+from tests import processes
+from tests.processes import ended, finished, free_port
 from tests.sweep.everywhere import SPACE
 from tests.sweep.training import descend
 
-ROOT = Path(__file__).parents[2]
 SAID = (
     "4 devices, 0 resumed, Result(14 configurations x 3 seeds; loss, losses; 6 lanes "
     "diverged; 2 compilations)"
@@ -23,39 +18,12 @@ SAID = (
 
 
 def start(devices, *arguments):
-    flags = f"--xla_force_host_platform_device_count={devices}"
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.sweep.everywhere", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "XLA_FLAGS": flags, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def ended(*processes):
-    """What each process printed, and what it wrote to the other stream."""
-    try:
-        return [process.communicate(timeout=120) for process in processes]
-    finally:
-        for process in processes:
-            process.kill()
-
-
-def finished(*processes):
-    """The same of processes that must succeed."""
-    said = ended(*processes)
-    for process, (_, err) in zip(processes, said, strict=True):
-        assert process.returncode == 0, err
-    return said
+    return processes.start("tests.sweep.everywhere", devices, *arguments)
 
 
 def start_two(folder, *paths):
     """Two processes of two devices each, and the files that they are told to write."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     return [
         start(2, folder / f"{i}.npz", "--path", path, "--port", port, "--process", i)
         for i, path in enumerate(paths)
