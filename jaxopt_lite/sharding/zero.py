@@ -16,6 +16,7 @@ from jaxopt_lite.core.transformation import GradientTransformation, as_transform
 from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import Params, PyTree, State, Updates
 from jaxopt_lite.sharding.layout import Layout, find, shapes_of
+from jaxopt_lite.sharding.specs import AnyMesh
 from jaxopt_lite.sharding.state import SHARDINGS, made
 
 
@@ -44,9 +45,8 @@ class Zero1(GradientTransformation):
         if params is not None and not _brings_together(self.inner):
             params = _moved(params, layout.of_params(params, split=True))
         is_explicit = AxisType.Explicit in layout.mesh.axis_types
-        everywhere = PartitionSpec()
-        whole = everywhere if is_explicit else NamedSharding(layout.mesh, everywhere)
-        extra = {**extra, "whole": Whole(whole)}
+        mesh = _unseen(layout.mesh) if is_explicit else layout.mesh
+        extra = {**extra, "whole": Whole(NamedSharding(mesh, PartitionSpec()))}
         if is_explicit:
             u, new = self._update_unseen(layout, like, g, state, params, extra)
         else:
@@ -80,12 +80,23 @@ class Zero1(GradientTransformation):
             layout.of_params(g, split=False),
             layout.of_state(self.inner.init, state, shapes_of(like)),
         )
-        return auto_axes(update, out_sharding=places)(
+        # As in types, where a mesh is abstract.
+        typed = jax.tree.map(
+            lambda x: NamedSharding(x.mesh.abstract_mesh, x.spec), places
+        )
+        return auto_axes(update, out_sharding=typed)(
             self.inner, g, state, params, **arrays
         )
 
     def __repr__(self) -> str:
         return f"zero1({self.inner!r}, axis={self.axis!r})"
+
+
+def _unseen(mesh: AnyMesh) -> AnyMesh:
+    """A mesh whose axes do not stand in types."""
+    return mesh.abstract_mesh.update_axis_types(
+        dict.fromkeys(mesh.axis_names, AxisType.Auto)
+    )
 
 
 def _brings_together(tx: GradientTransformation) -> bool:
