@@ -10,7 +10,7 @@ from jaxopt_lite.core.leafwise import Leafwise
 from jaxopt_lite.core.rule import slot_kinds
 from jaxopt_lite.core.types import NON_NEGATIVE, SIGNED
 from jaxopt_lite.testing import check_transformation
-from jaxopt_lite.testing.case import numbers_like
+from jaxopt_lite.testing.case import example_params, numbers_like
 from tests.table import COMBINED, TABLE, Case
 from tests.test_laws import excluded_laws
 
@@ -58,7 +58,7 @@ CODED = [
 """The rules alone are those of the optimizers that are made of them."""
 
 MATRICES = numbers_like(
-    {codec: np.zeros((3, 2), np.float32) for codec in ("bfloat16", "int8", "int4")}, 0
+    jax.tree.map(lambda p: np.zeros((3, 2), np.float32), example_params()), 0
 )
 UNLIKE_OTHERS = [
     "adamw(learning_rate=0.03)",
@@ -69,7 +69,7 @@ UNLIKE_OTHERS = [
 ]
 """Of slots of other kinds, stacked, shared, and held by a combinator."""
 
-EACH = jl.by_path({codec: codec for codec in MATRICES})
+EACH = jl.by_path({"*/bias": "bfloat16", "scale": "int4", "*": "int8"})
 """A matrix for each codec, so that one compilation is of all."""
 
 
