@@ -23,6 +23,8 @@ from tests.table import (
 from tests.test_schedules import SCHEDULES
 from tests.variants.common import Combined, falling
 
+pytestmark = pytest.mark.optimized
+
 NESTED = TREES["nested"]
 
 

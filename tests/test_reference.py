@@ -12,6 +12,7 @@ from tests.table import VARIANTS, Case, cases, first_match
 from tests.variants.common import MASK
 
 pytestmark = [
+    pytest.mark.optimized,
     pytest.mark.usefixtures("x64"),
     pytest.mark.filterwarnings("ignore:.*by_path has patterns that match no parameter"),
 ]
