@@ -34,6 +34,9 @@ OPTIMIZERS: dict[str, Callable[[Any], Any]] = {
 STORED = ("adamw", "lion", "sgd(momentum=0.9)", "ademamix", "muon", "prodigy")
 """Those whose state is kept by each codec, too."""
 
+QUICK = {"xla_backend_optimization_level": 0}
+"""For a step that never runs: how much it needs is planned before the machine code."""
+
 FLOAT32 = "float32"
 GOALS = {"bfloat16": 4.05, "int8": 2.2, "int4": 1.3}
 """Bytes of AdamW's state for each parameter, by codec."""
@@ -72,7 +75,8 @@ def measure(build: Callable[[Any], Any], library: ModuleType, tree: Any) -> Memo
     tx = build(flat(library))
     state = jax.eval_shape(tx.init, tree)
     n = trees.size(tree)
-    found = cost(compiled(peers.stepper(library, tx), tree, state, tree), n, [])
+    step = compiled(peers.stepper(library, tx), tree, state, tree, options=QUICK)
+    found = cost(step, n, [])
     return Memory(trees.nbytes(state) / n, found.temporaries, found.peak)
 
 
