@@ -706,6 +706,10 @@ def _memory_shared(lib: ModuleType) -> bool:
     return len({x.unsafe_buffer_pointer() for x in memories}) == 1
 
 
+def _products_kept(lib: ModuleType) -> bool:
+    return hasattr(lib.scale_by_lbfgs().init(jnp.zeros(1)), "products_memory")
+
+
 def _empty_lbfgs(lib: ModuleType) -> int:
     return len(jax.tree.leaves(lib.lbfgs().init({})[0]))
 
@@ -1658,9 +1662,16 @@ DIFFERENCES = (
         "the state can be donated",
     ),
     Difference(
+        "whether L-BFGS keeps the inner products of its pairs",
+        _products_kept,
+        "True",
+        "False",
+        "a step multiplies the newest pair alone; from_optax computes the others",
+    ),
+    Difference(
         "arrays in the state of lbfgs for an empty tree",
         _empty_lbfgs,
-        "2",
+        "3",
         "IndexError",
         "an empty tree is a tree",
     ),

@@ -85,11 +85,16 @@ def test_state_is_laid_out_as_in_optax(case):
     assert layout(ours) == layout(jax.eval_shape(case.theirs(like).init, like))
 
 
+ADDED = {"ScaleByLBFGSState": ("products_memory",)}
+"""The fields behind those of Optax; the table of differences says why."""
+
+
 def layout(state):
-    """A state as nested names: NamedTuples and their fields, shapes and dtypes."""
+    """A state as nested names: NamedTuples and Optax's fields, shapes and dtypes."""
     if hasattr(state, "_fields"):
-        fields = {k: layout(x) for k, x in zip(state._fields, state, strict=True)}
-        return type(state).__name__, fields
+        name = type(state).__name__
+        fields = [k for k in state._fields if k not in ADDED.get(name, ())]
+        return name, {k: layout(getattr(state, k)) for k in fields}
     if isinstance(state, tuple | list):
         return [layout(x) for x in state]
     if isinstance(state, dict):
@@ -106,7 +111,8 @@ NAMED_TUPLES = [
 
 @pytest.mark.parametrize("name", NAMED_TUPLES)
 def test_named_tuple_has_the_fields_of_optax(name):
-    assert getattr(jaxopt_lite, name)._fields == in_optax(name)._fields
+    expected = in_optax(name)._fields + ADDED.get(name, ())
+    assert getattr(jaxopt_lite, name)._fields == expected
 
 
 NEWER: dict[str, set[str]] = {

@@ -124,12 +124,16 @@ def named_tuple(where: str, state: Any, expected: type[Any]) -> None:
     """
     # Every tuple has methods called `count` and `index`.
     known = getattr(state, "_fields", ()) if isinstance(state, tuple) else dir(state)
-    is_other = not set(expected._fields) <= set(known)
-    if is_other or (not expected._fields and jax.tree.leaves(state)):
+    missing = [name for name in expected._fields if name not in known]
+    if missing or (not expected._fields and jax.tree.leaves(state)):
+        found, cure = article(type(state).__name__), ""
+        if type(state).__name__ == expected.__name__:
+            found += f" without {', '.join(missing)}"
+            cure = ", or what `interop.from_optax` makes of one of Optax"
         raise TypeError(
-            f"{where}: the state is {article(type(state).__name__)}; expected "
+            f"{where}: the state is {found}; expected "
             f"{expected.__name__}({', '.join(expected._fields)}). Pass the state that "
-            f"`init` or the last `update` of this transformation returned."
+            f"`init` or the last `update` of this transformation returned{cure}."
         )
 
 

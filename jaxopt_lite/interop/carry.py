@@ -15,6 +15,7 @@ from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.transformation import as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params, PyTree, State
+from jaxopt_lite.interop.derived import DERIVED, completed
 from jaxopt_lite.storage.store import store_state
 
 
@@ -78,7 +79,8 @@ def from_optax(state: PyTree, tx: Any, params: Params) -> State:
 
     Counts that were not saved, such as those of a new schedule, are the one that was
     saved, if there is one. Fields that stand several times for one parameter are taken
-    in their order.
+    in their order. `products_memory` of L-BFGS, which Optax has not, is computed from
+    the differences that it keeps.
 
     Example:
         >>> import jax.numpy as jnp
@@ -166,10 +168,14 @@ def _carried(where: str, saved: PyTree, target: State, params: Params) -> Any:
         )
     _check_shapes(where, pairs)
     _report(where, pairs, found, wanted)
-    return flat.rebuild(
-        old if new is None else placed_like(old, jnp.array(new, old.dtype, copy=True))
-        for _, old, new in pairs
-    )
+    return completed(flat.rebuild(_taken(*pair) for pair in pairs))
+
+
+def _taken(key: _Key | None, old: Any, new: Any) -> Any:
+    """What was saved, else what the target has; None where it is to be made."""
+    if new is not None:
+        return placed_like(old, jnp.array(new, old.dtype, copy=True))
+    return None if key is not None and key.field in DERIVED else old
 
 
 def _coded(state: State) -> bool:
@@ -229,9 +235,16 @@ def _report(
     wanted: collections.Counter[_Key],
 ) -> None:
     """Warns of all that was not carried over as it was."""
-    new = [key for key, _, x in pairs if key is not None and x is None]
+    silent = {"count", *DERIVED}
+    new = [
+        key
+        for key, _, x in pairs
+        if key is not None and x is None and key.field not in DERIVED
+    ]
     unused = [
-        key for key, x in found.items() if len(x) > wanted[key] and key.field != "count"
+        key
+        for key, x in found.items()
+        if len(x) > wanted[key] and key.field not in silent
     ]
     narrower = [
         key

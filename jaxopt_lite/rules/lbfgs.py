@@ -20,11 +20,14 @@ _solve = jax.scipy.linalg.solve_triangular
 
 
 class ScaleByLBFGSState(NamedTuple):
-    """The last parameters and gradients, the last differences of each, their weights.
+    """The last parameters and gradients, the last differences of each, their products.
 
     The pair of differences that the k-th step made stands in place `k % memory_size`,
     k from 0, and its weight is `1 / <diff_updates, diff_params>`, or 0 where the pair
-    does not count.
+    does not count. `products_memory` holds the inner products of all `diff_params` and,
+    behind them, of all `diff_updates` with each of `diff_updates`; those of a pair's
+    `diff_params` with what is older are never read, and not kept. Optax has no such
+    field; `interop.from_optax` makes it.
     """
 
     count: Count  # type: ignore[assignment]
@@ -33,6 +36,7 @@ class ScaleByLBFGSState(NamedTuple):
     diff_params_memory: Exact
     diff_updates_memory: Exact
     weights_memory: jax.Array
+    products_memory: jax.Array
 
 
 class Memory(NamedTuple):
@@ -45,25 +49,25 @@ class Memory(NamedTuple):
 
 
 class Products(NamedTuple):
-    """Inner products of the pairs (s, y) with each other and with the gradient."""
+    """Inner products of S and of Y, in two rows, with the newest y and the gradient."""
 
-    sy: jax.Array
-    yy: jax.Array
-    sg: jax.Array
-    yg: jax.Array
+    with_y: jax.Array
+    with_g: jax.Array
     squares: jax.Array
 
 
-class Weights(NamedTuple):
+class Kept(NamedTuple):
     """The shared numbers that are kept."""
 
     weights_memory: jax.Array
+    products_memory: jax.Array
 
 
 class Combination(NamedTuple):
     """The direction as a combination, and whether the newest pair is kept."""
 
     weights_memory: jax.Array
+    products_memory: jax.Array
     is_kept: jax.Array
     gamma: jax.Array
     of_diff_params: jax.Array
@@ -73,9 +77,9 @@ class Combination(NamedTuple):
 class ScaleByLBFGS(SharedRule):
     """L-BFGS.
 
-    The two-loop recursion needs inner products only, so the leaves measure these, all
-    at once, and the recursion runs on small matrices. For ten pairs that moves twice
-    the bytes, but takes one sum over the leaves in the place of twenty.
+    The two-loop recursion needs inner products only. Those of the older pairs are kept,
+    so the leaves measure what is new, all at once, and the recursion runs on small
+    matrices: one sum over the leaves takes the place of twenty.
     """
 
     memory_size: int
@@ -89,44 +93,47 @@ class ScaleByLBFGS(SharedRule):
         many = jnp.zeros((self.memory_size, *p.shape), p.dtype)
         return Memory(jnp.zeros_like(p), jnp.zeros_like(p), many, jnp.zeros_like(many))
 
-    def begin(self) -> Weights:
-        return Weights(jnp.zeros(self.memory_size))
+    def begin(self) -> Kept:
+        m = self.memory_size
+        return Kept(jnp.zeros(m), jnp.zeros((2, m, m)))
 
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Any:
-        """The pairs in the order of the memory, and behind them the newest."""
         s, y = p - slots.params, g - slots.updates
-        # The memory is read as it lies: with the newest pair in its place it would be
-        # another one.
-        all_s, all_y = slots.diff_params_memory, slots.diff_updates_memory
-        by_y = jax.lax.map(lambda y: (_products(all_s, y), _products(all_y, y)), all_y)
-        yy_newest = _products(all_y, y)
-        return Products(
-            _bordered(by_y[0].T, _products(all_s, y), _products(all_y, s), inner(s, y)),
-            _bordered(by_y[1], yy_newest, yy_newest, inner(y, y)),
-            jnp.append(_products(all_s, g), inner(s, g)),
-            jnp.append(_products(all_y, g), inner(y, g)),
-            squares_in_units(g, unit),
-        )
+
+        def products(x: Tensor) -> jax.Array:
+            # The memory is read as it lies: with the newest pair in its place it would
+            # be another one.
+            pairs = ((slots.diff_params_memory, s), (slots.diff_updates_memory, y))
+            rows = [
+                _products(memory, x).at[self._place(step)].set(inner(new, x))
+                for memory, new in pairs
+            ]
+            return jnp.stack(rows)
+
+        return Products(products(y), products(g), squares_in_units(g, unit))
 
     def settle(self, shared: Any, total: Products, step: Any) -> Combination:
-        newest, place = self.memory_size, self._place(step)
-        curvature, square = total.sy[newest, newest], total.yy[newest, newest]
+        place = self._place(step)
+        curvature, square = total.with_y[:, place]
         weight, scale = 1 / curvature, curvature / square
         # All products are asked, so that none is formed after the newest pair has its
         # place in the memory: XLA would copy the memory before.
-        products = jnp.append(total.sy + total.yy, total.sg + total.yg)
+        products = total.with_y + total.with_g
         numbers = jnp.append(products, jnp.stack([weight, scale]))
         is_kept = (step > 1) & (curvature > 0) & jnp.isfinite(numbers).all()
         weights = shared.weights_memory.at[place].set(jnp.where(is_kept, weight, 0))
-        by_age = (place + 1 + jnp.arange(newest)) % newest
-        total = _in_order(total, by_age.at[-1].set(newest))
+        newest = jnp.where(is_kept, total.with_y, 0)
+        products = shared.products_memory.at[:, :, place].set(newest)
+        products = products.at[1, place].set(newest[1])
+        by_age = (place + 1 + jnp.arange(self.memory_size)) % self.memory_size
         counts = weights[by_age] > 0
-        gamma = self._gamma(counts, total)
+        sy, yy = products[:, by_age[:, None], by_age]
+        gamma = self._gamma(counts, jnp.diag(sy), jnp.diag(yy), total.squares)
         of_s, of_y = (
             jnp.zeros_like(x).at[by_age].set(x)
-            for x in _two_loops(counts, gamma, total)
+            for x in _two_loops(counts, gamma, sy, yy, *total.with_g[:, by_age])
         )
-        return Combination(weights, is_kept, gamma, of_s, of_y)
+        return Combination(weights, products, is_kept, gamma, of_s, of_y)
 
     def advance(
         self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any
@@ -149,13 +156,15 @@ class ScaleByLBFGS(SharedRule):
             + _combined(shared.of_diff_updates, slots.diff_updates_memory)
         )
 
-    def _gamma(self, counts: jax.Array, total: Products) -> Any:
+    def _gamma(
+        self, counts: jax.Array, sy: jax.Array, yy: jax.Array, squares: jax.Array
+    ) -> Any:
         """The multiple of the identity that stands for what is not in the memory."""
         if not self.scale_init_precond:
-            return jnp.ones((), total.sy.dtype)
+            return jnp.ones((), sy.dtype)
         newest = self.memory_size - 1 - jnp.argmax(counts[::-1])
-        norm = UNIT * root(total.squares)
-        learnt = total.sy[newest, newest] / total.yy[newest, newest]
+        norm = UNIT * root(squares)
+        learnt = sy[newest] / yy[newest]
         return jnp.where(counts.any(), learnt, 1 / jnp.maximum(norm, 1))
 
     def _place(self, step: Any) -> jax.Array:
@@ -163,20 +172,13 @@ class ScaleByLBFGS(SharedRule):
         return jnp.int32((step - 2) % self.memory_size)
 
 
-def _in_order(total: Products, order: jax.Array) -> Products:
-    """The products of some of the pairs, in another order."""
-    square = jnp.ix_(order, order)
-    return Products(
-        total.sy[square],
-        total.yy[square],
-        total.sg[order],
-        total.yg[order],
-        total.squares,
-    )
-
-
 def _two_loops(
-    counts: jax.Array, gamma: jax.Array, total: Products
+    counts: jax.Array,
+    gamma: jax.Array,
+    sy: jax.Array,
+    yy: jax.Array,
+    sg: jax.Array,
+    yg: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
     """The weights of S and Y in the direction that the two-loop recursion gives.
 
@@ -185,23 +187,25 @@ def _two_loops(
     alpha)`; the direction is `gamma (g - Y' alpha) + S' c`.
     """
     both = counts[:, None] & counts
-    r = jnp.triu(jnp.where(both, total.sy, jnp.eye(len(counts))))
-    yy = jnp.where(both, total.yy, 0)
-    sg, yg = (jnp.where(counts, x, 0) for x in (total.sg, total.yg))
+    r = jnp.triu(jnp.where(both, sy, jnp.eye(len(counts))))
+    yy = jnp.where(both, yy, 0)
+    sg, yg = (jnp.where(counts, x, 0) for x in (sg, yg))
     alpha = _solve(r, sg)
     rest = yg - jnp.matmul(yy, alpha, precision=_EXACT)
     c = _solve(r, jnp.diag(r) * alpha - gamma * rest, trans=1)
     return c, -gamma * alpha
 
 
+@jax.jit
+def products_of_pairs(s: Tensor, y: Tensor) -> jax.Array:
+    """What a leaf contributes to the `products_memory` that belongs to its memories."""
+    of = [jax.lax.map(functools.partial(_products, memory), y).T for memory in (s, y)]
+    return jnp.stack(of)
+
+
 def _products(memory: Tensor, x: Tensor) -> jax.Array:
     """The inner product of each of the arrays in a memory with `x`."""
     return jnp.tensordot(jnp.conj(memory), x, x.ndim, precision=_EXACT).real
-
-
-def _bordered(x: Any, right: jax.Array, below: jax.Array, corner: jax.Array) -> Any:
-    """A matrix with one column and one row more."""
-    return jnp.block([[x, right[:, None]], [below[None], corner[None, None]]])
 
 
 def _combined(weights: jax.Array, x: Tensor) -> Tensor:
@@ -232,8 +236,10 @@ def scale_by_lbfgs(
 
     Returns:
         A transformation with `ScaleByLBFGSState(count, params, updates,
-        diff_params_memory, diff_updates_memory, weights_memory)`. The memories hold
-        arrays of shape `(memory_size, *shape)`, in at least float32.
+        diff_params_memory, diff_updates_memory, weights_memory, products_memory)`. The
+        memories of differences hold arrays of shape `(memory_size, *shape)`, in at
+        least float32; that of their inner products, which Optax does not keep, is of
+        shape `(2, memory_size, memory_size)`.
 
     Raises:
         ValueError: if `memory_size` is less than 1; from `update`, without parameters.

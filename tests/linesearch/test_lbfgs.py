@@ -1,6 +1,7 @@
 """L-BFGS on functions, where its pairs mean something, alone and with a line search."""
 
 import inspect
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +10,8 @@ import optax
 import pytest
 
 import jaxopt_lite as jl
-from tests.helpers import relative_error
+from jaxopt_lite.interop import from_optax, to_optax_state
+from tests.helpers import assert_close, relative_error
 from tests.reference.lbfgs import scale_by_lbfgs as in_numpy
 from tests.test_optax_parity import signature
 
@@ -103,8 +105,8 @@ def test_directions_are_those_of_the_recursion(problem, arguments, x64):
     assert n > 20
     assert max(errors(joined(ours), reference)) < 1e-10
     assert max(errors(joined(ours), joined(theirs))) < 1e-9
-    for x, y in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(x, y, rtol=1e-9)
+    for x, y in zip(state, expected, strict=False):  # but for the products
+        jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-9), x, y)
 
 
 def test_float32_is_no_worse_than_in_optax(x64):
@@ -257,21 +259,30 @@ def test_a_state_without_value_or_gradient_is_refused():
             value_and_grad(p, state=tx.init(p))
 
 
-def test_a_state_of_optax_goes_on(x64):
+@pytest.mark.filterwarnings(
+    "ignore:from_optax. 'num_linesearch_steps' were saved in a wider dtype.$"
+)
+def test_a_state_of_optax_goes_on_and_back(x64):
+    """Four steps there, four here, four there, with the products of three pairs."""
     f, start = PROBLEMS["rosenbrock"]
-    ours, theirs = jl.lbfgs(), optax.lbfgs()
 
-    @jax.jit
-    def step(p, state):
-        value, g = jl.value_and_grad_from_state(f)(p, state=state)
-        extra = {"value": value, "grad": g, "value_fn": f}
-        u, _ = ours.update(g, state, p, **extra)
-        expected, state = theirs.update(g, state, p, **extra)
-        return u, expected, jax.tree.map(jnp.add, p, expected), state
+    def stepping(lib):
+        tx = lib.lbfgs(memory_size=3)
 
+        def step(carry, _):
+            p, state = carry
+            value, g = jl.value_and_grad_from_state(f)(p, state=state)
+            u, state = tx.update(g, state, p, value=value, grad=g, value_fn=f)
+            return (jax.tree.map(jnp.add, p, u), state), None
+
+        return tx, jax.jit(lambda c: jax.lax.scan(step, c, length=4)[0])
+
+    (ours, here), (theirs, there) = stepping(jl), stepping(optax)
     p = jax.tree.map(jnp.asarray, start)
-    state = theirs.init(p)
-    for _ in range(4):
-        u, expected, p, state = step(p, state)
-        for x, y in zip(jax.tree.leaves(u), jax.tree.leaves(expected), strict=True):
-            np.testing.assert_allclose(x, y, rtol=1e-9)
+    first = there((p, theirs.init(p)))
+    expected, _ = there(there(first))
+    p, state = here((first[0], from_optax(first[1], ours, p)))
+    found, _ = there((p, to_optax_state(state, theirs, p)))
+    assert_close(found, expected, 1e-9)
+    with pytest.raises(TypeError, match="LBFGSState without products_memory; expected"):
+        ours.update(p, first[1], p, value=1.0, grad=p, value_fn=f)

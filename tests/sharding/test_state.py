@@ -141,7 +141,7 @@ def test_memories_of_several_steps_are_split_as_each_is():
     params = {"w": jax.ShapeDtypeStruct((10,), np.float32)}
     found = sharding(jl.scale_by_lbfgs(10), params, place(mesh(data=2), "data"))
     assert found.diff_params_memory == {"w": (None, "data")}
-    assert found.weights_memory == ()
+    assert found.weights_memory == found.products_memory == ()
 
 
 @pytest.mark.parametrize(
