@@ -23,9 +23,6 @@ MATRICES = {"first": trees.array(384, 512), "second": trees.array(384, 512)}
 """Of one shape, so that what XLA writes once for both would show."""
 
 SLACK = 0.3  # scalars, and what is as long as a row
-# Galore moves more at a refresh alone, and little: the signs are taken from `rank` of
-# the singular vectors, of which XLA counts all wherever it reads some.
-UNLIKE = {"galore": "at a refresh the directions are read again, for their signs"}
 TURNS = {"scale_by_lbfgs": 10}
 """How often the loops of Optax turn, where it has some; XLA counts them once."""
 
@@ -146,9 +143,7 @@ def test_no_step_moves_more_than_that_of_optax(name, monkeypatch):
         warnings.simplefilter("ignore", DeprecationWarning)
         theirs = with_loops(measure, TURNS.get(name, 1), monkeypatch)
     assert ours.temporaries <= theirs.temporaries + SLACK
-    is_less = ours.accessed <= theirs.accessed + SLACK
-    # Those that are not are known, and those that are known are not.
-    assert is_less == (name not in UNLIKE), (ours, theirs)
+    assert ours.accessed <= theirs.accessed + SLACK
 
 
 def test_the_bytes_of_optax_are_seen():

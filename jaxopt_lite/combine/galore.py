@@ -180,7 +180,9 @@ def _project(
 
     def directions() -> jax.Array:
         u, _, vh = jnp.linalg.svd(matrices, full_matrices=False)
-        found = (u if rows >= columns else vh.conj().mT)[..., :rank]
+        every = u if rows >= columns else vh.conj().mT
+        # Gathered: a slice XLA would take from all of them again wherever it is read.
+        found = jnp.take(every, jnp.arange(rank), axis=-1)
         # The sign of a direction is arbitrary: it follows the one that the base knows.
         turned = jnp.sum((basis.conj() * found).real, -2, keepdims=True) < 0
         return jnp.where(turned, -found, found).astype(basis.dtype)
