@@ -472,7 +472,7 @@ def test_a_label_without_a_transformation():
         ),
         (
             lambda: jl.chain(None),
-            "chain: member 0 is None, a NoneType; expected a transformation with "
+            "chain: member 0 is None; expected a transformation with "
             "`init` and `update`, such as `scale(0.1)`.",
         ),
         (
@@ -487,7 +487,7 @@ def test_a_label_without_a_transformation():
         ),
         (
             lambda: jl.masked(None, True),
-            "masked: inner is None, a NoneType; expected a transformation with `init` "
+            "masked: inner is None; expected a transformation with `init` "
             "and `update`, such as `scale(0.1)`.",
         ),
         (

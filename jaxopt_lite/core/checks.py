@@ -65,7 +65,8 @@ def describe(x: Any) -> str:
     if is_masked(x):
         return "masked"
     if not _is_array(x):
-        return f"{x!r}, {article(type(x).__name__)}"
+        kind, shown = article(type(x).__name__), repr(x)
+        return f"{shown}, {kind}" if len(shown) <= 100 else kind
     return f"{x.dtype}[{','.join(map(str, x.shape))}]"
 
 

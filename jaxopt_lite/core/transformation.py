@@ -202,8 +202,8 @@ def as_transformation(tx: Any, where: str) -> GradientTransformation:
     if has_both and not isinstance(tx, type):
         return FromFunctions(tx.init, tx.update)
     raise TypeError(
-        f"{where} is {tx!r}, a {type(tx).__name__}; expected a transformation with "
-        f"`init` and `update`, such as `scale(0.1)`."
+        f"{where} is {checks.describe(tx)}; expected a transformation with `init` and "
+        f"`update`, such as `scale(0.1)`."
     )
 
 
