@@ -87,9 +87,9 @@ def keepings(
         p.paths, coded.leaves, writers, p.leaves, strict=True
     ):
         readers = [r for r in (writer, *storage.readable) if r is not None]
-        reader = next((r for r in readers if _is_form(x, r, kind, leaf)), None)
+        reader = next((r for r in readers if is_form(x, r, kind, leaf)), None)
         found.append((reader, writer))
-        if reader is None and not is_end(x.codes) and not _is_plain(x, leaf):
+        if reader is None and not is_end(x.codes) and not is_plain(x, leaf):
             problems.append((path, f"{_described(x)}, {_expected(writer, kind, leaf)}"))
     if problems:
         checks.fail(
@@ -104,7 +104,7 @@ def keepings(
     return found
 
 
-def _is_form(x: Coded, codec: Codec, kind: Kind, p: Any) -> bool:
+def is_form(x: Coded, codec: Codec, kind: Kind, p: Any) -> bool:
     """Whether a codec would keep a leaf in these shapes and dtypes."""
     if is_end(x.codes) or codec.refusal(p):
         return False
@@ -117,7 +117,7 @@ def _alike(x: Any, y: Any) -> bool:
     return np.shape(x) == y.shape and x.dtype == y.dtype
 
 
-def _is_plain(x: Coded, p: Any) -> bool:
+def is_plain(x: Coded, p: Any) -> bool:
     """Whether a leaf is no codes, but an array of floating-point numbers."""
     is_inexact = jnp.issubdtype(x.codes.dtype, jnp.inexact)
     return is_inexact and is_end(x.scales) and np.shape(x.codes) == np.shape(p)

@@ -1,22 +1,22 @@
 """Optimizers and their states between this library and Optax."""
 
-import collections
 import warnings
-from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxopt_lite.combine.accumulation import MultiStepsState
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.codec import Coded
 from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.transformation import as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params, PyTree, State
+from jaxopt_lite.interop.codes import coded, decoded, uncoded
 from jaxopt_lite.interop.derived import DERIVED, completed
-from jaxopt_lite.storage.store import store_state
+from jaxopt_lite.interop.places import Place, are_one, matched, places
 
 
 def to_optax(tx: Any) -> Any:
@@ -66,21 +66,23 @@ def from_optax(state: PyTree, tx: Any, params: Params) -> State:
         params: the parameters, of the same paths and shapes.
 
     Returns:
-        The state of `tx`, in its dtypes, and where `tx.init(params)` would lie. Slots
-        that `store_state` codes are float32 until the next update.
+        The state of `tx`, in its dtypes, and where `tx.init(params)` would lie. What
+        `store_state` wrote is read, and slots that it codes are coded.
 
     Raises:
-        TypeError: if `tx` is no transformation; if what was saved is of codes.
-        ValueError: if nothing fits, or arrays are of other shapes than the state's.
+        TypeError: if `tx` is no transformation; if a state, or the parameters, are
+            shapes.
+        ValueError: if nothing fits, arrays are of other shapes than the state's, or
+            codes are of a codec without a name.
 
     Warns:
-        UserWarning: of fields that begin anew, were saved and are not used, or were
-            saved in a wider dtype.
+        UserWarning: of fields that begin anew, were saved and are not used, were saved
+            in a wider dtype, or are converted from or to codes.
 
     Counts that were not saved, such as those of a new schedule, are the one that was
-    saved, if there is one. Fields that stand several times for one parameter are taken
-    in their order. `products_memory` of L-BFGS, which Optax has not, is computed from
-    the differences that it keeps.
+    saved, if all saved are one. Fields that stand several times for one parameter are
+    told apart by the fields beside them, and taken in their order. `products_memory` of
+    L-BFGS, which Optax has not, is computed from the differences that it keeps.
 
     Example:
         >>> import jax.numpy as jnp
@@ -94,11 +96,7 @@ def from_optax(state: PyTree, tx: Any, params: Params) -> State:
         >>> from_optax(saved, tx, params)[1][0].trace
         {'w': Array([1., 1.], dtype=float32)}
     """
-    made = as_transformation(tx, "from_optax: the optimizer")
-    target = made.init(params)
-    if _coded(target):
-        target = store_state(made, "float32").init(params)
-    return _carried("from_optax", state, target, params)
+    return _carried("from_optax", state, tx, params)
 
 
 def to_optax_state(state: State, tx: Any, params: Params) -> Any:
@@ -113,9 +111,8 @@ def to_optax_state(state: State, tx: Any, params: Params) -> Any:
         The state of `tx`; it is found as by `from_optax`.
 
     Raises:
-        TypeError: if the state is of codes: update it once with
-            `store_state(tx, "float32")` before.
-        ValueError: if nothing fits, or arrays are of other shapes.
+        TypeError: as `from_optax`.
+        ValueError: as `from_optax`.
 
     Warns:
         UserWarning: as `from_optax`.
@@ -131,93 +128,119 @@ def to_optax_state(state: State, tx: Any, params: Params) -> Any:
         >>> int(to_optax_state(state, optax.adam(0.1), params)[0].count)
         1
     """
-    return _carried("to_optax_state", state, tx.init(params), params)
+    return _carried("to_optax_state", _cleared(state), tx, params)
 
 
-class _Key(NamedTuple):
-    """What an array of a state is: the name of a field, and of which parameter."""
+def _cleared(state: State) -> State:
+    """The state without means that are complete: Optax would add to their sums."""
 
-    field: str
-    path: str | None
+    def is_mean(x: Any) -> bool:
+        return isinstance(x, MultiStepsState)
 
-    def __str__(self) -> str:
-        return self.field if self.path is None else f"{self.field} of {self.path!r}"
+    def cleared(x: Any) -> Any:
+        if not is_mean(x):
+            return x
+        kept = jax.tree.map(lambda g: jnp.where(x.mini_step > 0, g, 0), x.acc_grads)
+        return x._replace(acc_grads=kept, inner_opt_state=_cleared(x.inner_opt_state))
+
+    return jax.tree.map(cleared, state, is_leaf=is_mean)
 
 
-def _carried(where: str, saved: PyTree, target: State, params: Params) -> Any:
-    """The target with the arrays that were saved for it."""
-    if _coded(saved):
-        raise TypeError(
-            f"{where}: the state holds codes of `store_state`; expected arrays. Update "
-            f'it once by the same optimizer in `store_state(…, "float32")`.'
-        )
-    known = set(Flat(params).paths)
-    found, flat = _by_key(Flat(saved), known), Flat(target)
-    keys = [None if is_end(x) else key for key, x in _keyed(flat, known)]
-    wanted = collections.Counter(key for key in keys if key is not None)
-    taken = {key: iter(_chosen(key, n, found)) for key, n in wanted.items()}
-    pairs = [
-        (key, old, None if key is None else next(taken[key]))
-        for key, old in zip(keys, flat.leaves, strict=True)
-    ]
-    if wanted and all(new is None for _, _, new in pairs):
+def _carried(where: str, saved: PyTree, tx: Any, params: Params) -> Any:
+    """The state of a transformation with the arrays that were saved for it."""
+    made = as_transformation(tx, f"{where}: the optimizer")
+    given, target = Flat(params), Flat(made.mapped(uncoded).init(params))
+    known = dict(zip(given.paths, given.leaves, strict=True))
+    wanted = [x for x in places(target.tree, known) if not is_end(x.array)]
+    found = [x for x in places(saved, known) if not is_end(x.array)]
+    _refuse_shapes(where, "what was saved", found)
+    _refuse_shapes(where, "the state of these parameters", wanted)
+    found, read = decoded(where, found, known)
+    taken = matched(wanted, found)
+    chosen = [None if j is None else found[j] for j in taken]
+    pairs = list(zip(wanted, chosen, strict=True))
+    if wanted and not any(chosen):
         raise ValueError(
             f"{where}: nothing of what was saved is of this optimizer and these "
-            f"parameters: found {checks.listed([*map(str, found)])}; expected "
-            f"{checks.listed([*map(str, wanted)])}."
+            f"parameters: found {_listed(found)}; expected {_listed(wanted)}."
         )
     _check_shapes(where, pairs)
-    _report(where, pairs, found, wanted)
-    return completed(flat.rebuild(_taken(*pair) for pair in pairs))
+    new = {x.at: _in_place_of(x.array, y.array) for x, y in pairs if y is not None}
+    derived = {x.at: None for x, y in pairs if y is None and x.key.field in DERIVED}
+    rebuilt = map((derived | new).get, target.paths, target.leaves)
+    state, written = coded(made, completed(target.rebuild(rebuilt)), params)
+    carried = {x.key for x, y in pairs if y is not None}
+    said = {
+        "begin anew": [x for x, y in pairs if y is None and x.at not in derived],
+        "were saved and are not used": _unused(found, taken),
+        "were saved in a wider dtype": [
+            x for x, y in pairs if y is not None and _is_narrower(x.array, y.array)
+        ],
+        "are converted": [x for x in wanted if x.key in (read | written) & carried],
+    }
+    parts = [f"{_listed(xs)} {what}" for what, xs in said.items() if xs]
+    if parts:
+        warnings.warn(f"{where}: {'; '.join(parts)}.", UserWarning, stacklevel=3)
+    return state
 
 
-def _taken(key: _Key | None, old: Any, new: Any) -> Any:
-    """What was saved, else what the target has; None where it is to be made."""
-    if new is not None:
-        return placed_like(old, jnp.array(new, old.dtype, copy=True))
-    return None if key is not None and key.field in DERIVED else old
+def _listed(found: Sequence[Place]) -> str:
+    return checks.listed([*dict.fromkeys(map(str, found))])
 
 
-def _coded(state: State) -> bool:
-    """Whether a state holds codes and scales."""
-    parts = jax.tree.leaves(state, is_leaf=lambda x: isinstance(x, Coded))
-    return any(isinstance(x, Coded) for x in parts)
-
-
-def _keyed(flat: Flat, known: set[str]) -> Iterator[tuple[_Key, Any]]:
-    for path, x in zip(flat.paths, flat.leaves, strict=True):
-        below = path.split("/")
-        owner = next(
-            (i for i in range(len(below)) if "/".join(below[i:]) in known), None
+def _refuse_shapes(where: str, what: str, found: Sequence[Place]) -> None:
+    shapes = [str(x) for x in found if isinstance(x.array, jax.ShapeDtypeStruct)]
+    if shapes:
+        raise TypeError(
+            f"{where}: {what} has shapes at {checks.listed(shapes)}; expected arrays."
         )
-        if owner:
-            yield _Key(below[owner - 1], "/".join(below[owner:])), x
-        else:
-            yield _Key(below[-1], None), x
 
 
-def _by_key(flat: Flat, known: set[str]) -> dict[_Key, list[Any]]:
-    found: dict[_Key, list[Any]] = {}
-    for key, x in _keyed(flat, known):
-        if not is_end(x):
-            found.setdefault(key, []).append(x)
-    return found
+def _unused(found: Sequence[Place], taken: Sequence[int | None]) -> list[Place]:
+    """What was saved for nothing here.
 
-
-def _chosen(key: _Key, n: int, found: dict[_Key, list[Any]]) -> list[Any]:
-    """What was saved for `n` arrays that are alike, None for the rest of them."""
-    there = found.get(key, [])
-    if key.field == "count" and len({int(x) for x in there}) == 1:
-        return there[:1] * n
-    return [*there, *[None] * n][:n]
-
-
-def _check_shapes(where: str, pairs: Sequence[tuple[Any, Any, Any]]) -> None:
-    problems = [
-        (key.path or "", f"{key.field} {list(np.shape(new))}, {list(old.shape)} here")
-        for key, old, new in pairs
-        if new is not None and np.shape(new) != old.shape
+    Of counts that are one none is missed, nor what can be made anew.
+    """
+    used, is_one = {*taken}, are_one(found)
+    return [
+        x
+        for j, x in enumerate(found)
+        if j not in used
+        and not (x.is_count and is_one)
+        and x.key.field not in DERIVED
     ]
+
+
+def _raw(x: Any) -> Any:
+    """An array, of random keys the numbers that they are."""
+    dtype = getattr(x, "dtype", None)
+    is_key = dtype is not None and jnp.issubdtype(dtype, jax.dtypes.prng_key)
+    return jax.random.key_data(x) if is_key else x
+
+
+def _in_place_of(old: Any, new: Any) -> Any:
+    """An array in the dtype of another, where that lies; it shares no memory."""
+    raw = _raw(old)
+    placed = placed_like(raw, jnp.array(_raw(new), raw.dtype, copy=True))
+    if raw is old:
+        return placed
+    return jax.random.wrap_key_data(placed, impl=jax.random.key_impl(old))
+
+
+def _is_narrower(old: Any, new: Any) -> bool:
+    """Whether an array does not hold all that another may."""
+    dtype = _raw(old).dtype
+    return jnp.result_type(_raw(new), dtype) != dtype
+
+
+def _check_shapes(where: str, pairs: Sequence[tuple[Place, Place | None]]) -> None:
+    problems = []
+    for x, y in pairs:
+        expected = np.shape(_raw(x.array))
+        if y is not None and np.shape(_raw(y.array)) != expected:
+            text = f"{list(np.shape(_raw(y.array)))}, {list(expected)} here"
+            field, path = x.key
+            problems.append((path or x.at, f"{field} {text}"))
     if problems:
         checks.fail(
             f"{where}: {checks.plural(len(problems), 'array is', 'arrays are')} of "
@@ -226,37 +249,3 @@ def _check_shapes(where: str, pairs: Sequence[tuple[Any, Any, Any]]) -> None:
             "Expected the state of the same parameters and arguments.",
             ValueError,
         )
-
-
-def _report(
-    where: str,
-    pairs: Sequence[tuple[Any, Any, Any]],
-    found: dict[_Key, list[Any]],
-    wanted: collections.Counter[_Key],
-) -> None:
-    """Warns of all that was not carried over as it was."""
-    silent = {"count", *DERIVED}
-    new = [
-        key
-        for key, _, x in pairs
-        if key is not None and x is None and key.field not in DERIVED
-    ]
-    unused = [
-        key
-        for key, x in found.items()
-        if len(x) > wanted[key] and key.field not in silent
-    ]
-    narrower = [
-        key
-        for key, old, x in pairs
-        if x is not None and jnp.result_type(x, old.dtype) != old.dtype
-    ]
-    said = {"begin anew": new, "were saved and are not used": unused}
-    said["were saved in a wider dtype"] = narrower
-    parts = [
-        f"{checks.listed([*dict.fromkeys(map(str, keys))])} {what}"
-        for what, keys in said.items()
-        if keys
-    ]
-    if parts:
-        warnings.warn(f"{where}: {'; '.join(parts)}.", UserWarning, stacklevel=4)

@@ -43,8 +43,9 @@ BUILDS = {
 
 
 def steps(tx, params, state, first, last):
+    update = jax.jit(tx.update)
     for i in range(first, last):
-        updates, state = tx.update(at(GRADIENTS, i), state, params)
+        updates, state = update(at(GRADIENTS, i), state, params)
         params = optax.apply_updates(params, updates)
     return params, state
 
@@ -90,21 +91,129 @@ def test_a_clip_and_a_schedule_may_be_new():
     jax.tree.map(np.testing.assert_array_equal, found[1][0].mu, state[0].mu)
 
 
-def test_slots_that_are_coded_go_on():
+CODED = "\"mu of 'dense/kernel'\", \"nu of 'dense/kernel'\" are converted."
+
+
+def test_codes_go_on_here_and_back():
     theirs = optax.adam(0.1)
     params, state = half(theirs)
     tx = jl.store_state(jl.adam(0.1), "int8", where=lambda p: jl.weights_only(p))
-    kept = from_optax(state, tx, params)
-    np.testing.assert_array_equal(kept[0].nu["scale"], state[0].nu["scale"])
-    found, coded = steps(tx, params, kept, 5, 6)
-    expected, _ = steps(theirs, params, state, 5, 6)
-    assert coded[0].nu.codes["dense"]["kernel"].dtype == np.uint8
-    assert_close(found["scale"], expected["scale"], 1e-6)
-    assert_close(found, expected, 0.1)
-    with pytest.raises(
-        TypeError, match="holds codes of `store_state`; expected arrays"
-    ):
-        to_optax_state(coded, theirs, params)
+    with pytest.warns(UserWarning) as caught:
+        kept = from_optax(state, tx, params)
+    assert [str(x.message) for x in caught] == [f"from_optax: {CODED}"]
+    assert jax.tree.map(jax.typeof, kept) == jax.tree.map(jax.typeof, tx.init(params))
+    np.testing.assert_array_equal(kept[0].nu.codes["scale"], state[0].nu["scale"])
+    clipped = jl.chain(jl.clip(1.0), tx)
+    for saved in (kept, serialization.to_state_dict(kept)):
+        with pytest.warns(UserWarning, match="are converted") as caught:
+            again = from_optax(saved, clipped, params)
+            back = to_optax_state(saved, theirs, params)
+        assert [str(x.message) for x in caught] == [
+            f"from_optax: {CODED}",
+            f"to_optax_state: {CODED}",
+        ]
+        assert jax.tree.structure(again) == jax.tree.structure(clipped.init(params))
+        assert jax.tree.structure(back) == jax.tree.structure(state)
+        assert back[0].count == again[1][0].count == 5
+        np.testing.assert_array_equal(back[0].nu["scale"], state[0].nu["scale"])
+        # A code is one of the two beside an element.
+        for name, scale in (("mu", 0.03), ("nu", 0.03)):
+            x, y = (getattr(s[0], name)["dense"]["kernel"] for s in (back, state))
+            assert 0 < np.max(np.abs(x - y)) < scale * np.max(np.abs(y))
+
+
+def test_codes_of_another_form_are_refused():
+    params = {"w": jnp.ones((4, 8))}
+    block = jl.Blocks(block=4)
+    state = jl.store_state(jl.trace(0.9), block, where=lambda p: True).init(params)
+    with pytest.raises(ValueError) as error:
+        to_optax_state(state, optax.trace(0.9), params)
+    assert str(error.value) == (
+        "to_optax_state: 1 slot is in codes that cannot be read.\n"
+        "  'w': trace int8[4,8]\n"
+        "Expected codes of 'float32', 'bfloat16', 'int8', 'int4' in `store_state`, of "
+        "these parameters."
+    )
+
+
+def test_a_sum_that_is_complete_is_cleared():
+    """Optax adds to it; here it begins anew with the next gradient."""
+
+    def sums(lib):
+        inner = lib.MultiSteps(lib.sgd(0.1), 2, use_grad_mean=False)
+        return lib.MultiSteps(inner, 1).gradient_transformation()
+
+    _, state = half(sums(jl), 2)
+    assert state.inner_opt_state.acc_grads["scale"].any()
+    found = to_optax_state(state, sums(optax), PARAMS)
+    assert not found.inner_opt_state.acc_grads["scale"].any()
+    _, state = half(sums(jl), 3)
+    found = to_optax_state(state, sums(optax), PARAMS)
+    assert_close(found.inner_opt_state.acc_grads, at(GRADIENTS, 2), 1e-6)
+
+
+def test_counts_are_told_apart():
+    """By the fields beside them; a new one is none of several."""
+    once = optax.scale_by_schedule(lambda step: 1.0)
+    inner = optax.conditionally_mask(optax.scale_by_adam(), lambda step: step < 2)
+    _, state = half(optax.chain(once, inner))
+    with pytest.warns(UserWarning, match=r"from_optax: '0/count', '1/step' were saved"):
+        assert from_optax(state, jl.scale_by_adam(), PARAMS).count == 2
+    tx = jl.chain(jl.scale_by_adam(), jl.scale_by_schedule(lambda step: 1.0), jl.ema(0))
+    with pytest.warns(UserWarning, match=r"'2/count', \"ema of 'dense/bias'\".* begin"):
+        found = from_optax(state, tx, PARAMS)
+    assert [int(x) for _, x in jl.tree.get_all_with_path(found, "count")] == [2, 5, 0]
+
+
+def test_names_of_parameters_are_no_fields():
+    params = {"mu": {"w": jnp.ones(2)}, "w": 2 * jnp.ones(2), "nu": 3 * jnp.ones(2)}
+    theirs = optax.scale_by_adam()
+    _, state = theirs.update(params, theirs.init(params), params)
+    found = from_optax(state, jl.chain(jl.clip(1.0), jl.scale_by_adam()), params)
+    jax.tree.map(np.testing.assert_array_equal, tuple(found[1]), tuple(state))
+
+
+def test_arrays_of_each_axis_are_of_their_parameter():
+    params = {"a": jnp.ones(3), "b": 2 * jnp.ones(3)}
+    theirs = optax.scale_by_sm3()
+    _, state = theirs.update(params, theirs.init(params), params)
+    tx = jl.masked(jl.scale_by_sm3(), {"a": False, "b": True})
+    with pytest.warns(UserWarning, match="\"mu/0 of 'a'\", \"nu of 'a'\" were saved"):
+        found = from_optax(state, tx, params).inner_state
+    np.testing.assert_array_equal(found.mu["b"][0], state.mu["b"][0])
+
+
+def test_keys_are_numbers_here():
+    theirs = optax.add_noise(0.1, 0.5, jax.random.key(3))
+    _, state = half(theirs, 1)
+    found = from_optax(state, jl.add_noise(0.1, 0.5, 1), PARAMS)
+    np.testing.assert_array_equal(found.rng_key, jax.random.key_data(state.rng_key))
+    assert to_optax_state(found, theirs, PARAMS).rng_key == state.rng_key
+
+
+def test_states_that_are_traced_are_carried():
+    theirs, tx = optax.adamw(lambda step: 0.1), jl.adamw(lambda step: 0.1)
+    _, state = half(theirs, 1)
+    both = jax.tree.map(lambda x: jnp.stack([x, 2 * x]), state)
+    found = jax.jit(jax.vmap(lambda s: from_optax(s, tx, PARAMS)))(both)
+    np.testing.assert_array_equal(found[0].count, [1, 2])
+    np.testing.assert_array_equal(found[0].nu["scale"], both[0].nu["scale"])
+    with pytest.raises(ValueError, match=r"'0/count': count \[2\], \[\] here"):
+        from_optax(both, tx, PARAMS)
+
+
+def test_what_is_no_state_is_refused():
+    _, state = half(optax.adam(0.1), 1)
+    shapes = jax.eval_shape(lambda: (state, PARAMS))
+    for given, text in [
+        ((jl.adam(0.1), state, PARAMS), "from_optax: the optimizer is a tuple; expect"),
+        ((shapes[0], jl.adam(0.1), PARAMS), "from_optax: what was saved has shapes at"),
+        ((state, jl.adam(0.1), shapes[1]), "the state of these parameters has shapes"),
+    ]:
+        with pytest.raises(TypeError, match=text):
+            from_optax(*given)
+    with pytest.raises(TypeError, match="to_optax_state: the optimizer is 'adam', a s"):
+        to_optax_state(state, "adam", PARAMS)
 
 
 def test_what_is_not_carried_over_is_said():
@@ -113,7 +222,7 @@ def test_what_is_not_carried_over_is_said():
         found = from_optax(state, jl.chain(jl.trace(0.9), jl.ema(0.9)), PARAMS)
     (text,) = (str(x.message) for x in caught)
     assert text == (
-        "from_optax: 'count', \"ema of 'dense/bias'\", \"ema of 'dense/kernel'\", "
+        "from_optax: '1/count', \"ema of 'dense/bias'\", \"ema of 'dense/kernel'\", "
         "\"ema of 'scale'\" begin anew."
     )
     assert_close(found[0].trace, state[0].trace, 0)
