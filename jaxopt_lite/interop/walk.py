@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+import jax
+
 from jaxopt_lite.combine.galore import GaLore
 from jaxopt_lite.combine.inject import InjectHyperparams
 from jaxopt_lite.combine.layout import Flatten, SplitRealAndImaginary
 from jaxopt_lite.combine.masking import Freeze, Masked
 from jaxopt_lite.combine.partition import Partition
 from jaxopt_lite.core.selectors import flags
-from jaxopt_lite.core.transformation import GradientTransformation
+from jaxopt_lite.core.transformation import FromFunctions, GradientTransformation
 from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import State
 
@@ -23,6 +25,12 @@ class Node(NamedTuple):
     tx: GradientTransformation
     state: State
     seen: Sequence[bool]
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether it keeps something for the parameters that cannot be told apart."""
+        is_closed = isinstance(self.tx, (*_OF_OTHER_TREES, FromFunctions))
+        return is_closed and bool(jax.tree.leaves(self.state))
 
 
 def walk(

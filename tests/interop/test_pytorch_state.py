@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 from jax.sharding import NamedSharding, PartitionSpec
 
@@ -439,6 +440,7 @@ def test_other_numbers_are_reported() -> None:
     ("tx", "group", "text"),
     [
         (jl.adam(0.1), {"weight_decay": 0.1}, "weight_decay: 0 here, 0.1 in PyTorch"),
+        (jl.adam(0.1), {"maximize": True}, "maximize: False here, True in PyTorch"),
         (
             jl.adamw(0.1, weight_decay=0.1),
             {"weight_decay": 0.1, "decoupled_weight_decay": False},
@@ -701,9 +703,73 @@ def test_no_state_dict(state_dict: Any, text: str) -> None:
     assert text in found and found.endswith("as `optimizer.state_dict()` gives.")
 
 
+@pytest.mark.parametrize(
+    ("kind", "part", "text"),
+    [
+        (TypeError, {"state": [1]}, "'state': a list"),
+        (TypeError, {"state": {0: 3, 1: entry(2)}}, "'state[0]': 3, an int"),
+        (TypeError, {"param_groups": {"params": [0]}}, "'param_groups': a dict"),
+        (TypeError, {"param_groups": [7]}, "'param_groups[0]': 7, an int"),
+        (TypeError, {"param_groups": [{}]}, "'param_groups[0]': has no 'params'"),
+        (
+            ValueError,
+            {"state": {"0": entry(2, 3), "1": entry(2)}},
+            "\"state['1']\": is of no parameter in the groups",
+        ),
+        (
+            ValueError,
+            {"param_groups": [{"params": [0, 1, 1]}]},
+            "'parameter 1': stands 2 times in the groups",
+        ),
+        (
+            ValueError,
+            {"param_groups": [{"params": [0, 1], "param_names": ["a"]}]},
+            "'param_groups[0]': 1 names of 2 parameters",
+        ),
+    ],
+)
+def test_parts_that_are_not_as_pytorch_makes_them(
+    kind: type[Exception], part: Any, text: str
+) -> None:
+    found = message(kind, jl.adam(0.1), SAVED_ADAM | part)
+    head, *problems, _ = found.splitlines()
+    assert head.startswith("load_state_dict: ") and f"  {text}" in problems
+
+
+@pytest.mark.parametrize(
+    ("step", "text"),
+    [(3.5, "is 3.5"), (np.nan, "is nan"), (np.ones(2), "is float32[2]")],
+)
+def test_a_step_is_one_whole_number(step: Any, text: str) -> None:
+    found = message(
+        ValueError, jl.adam(0.1), state_dict_of([entry(2, 3, step=step)]), BOTH[:1]
+    )
+    assert found == (
+        f"load_state_dict: the step of 'parameter 0' {text}; expected one whole "
+        f"number, of the steps that were taken."
+    )
+
+
+def test_what_shows_its_rules_to_nobody_is_refused() -> None:
+    for tx, name in (
+        (optax.adam(0.1), "FromFunctions"),
+        (jl.flatten(jl.adam(0.1)), "Flatten"),
+    ):
+        found = message(TypeError, tx, SAVED_ADAM)
+        assert found.startswith(
+            f"load_state_dict: what a {name} keeps cannot be loaded"
+        )
+    text, _ = warning(jl.chain(jl.adam(0.1), optax.ema(0.9)), SAVED_ADAM)
+    assert text.endswith("nothing for FromFunctions, which begins anew.")
+    with pytest.raises(TypeError, match="the parameters are shapes; expected arrays"):
+        pytorch.load_state_dict(jl.adam(0.1), jax.eval_shape(lambda: PARAMS), {})
+
+
 def test_names_and_axes_of_no_such_kind() -> None:
     found = message(TypeError, jl.adam(0.1), SAVED_ADAM, "dense")
-    assert "names is 'dense'; expected a list of paths" in found
+    assert "names is 'dense', a str; expected a list of paths" in found
+    found = message(TypeError, jl.adam(0.1), SAVED_ADAM, [0, 1])
+    assert "names holds 0, an int; expected our path of each parameter" in found
     found = message(TypeError, jl.adam(0.1), SAVED_ADAM, transpose=(1, 0))
     assert "transpose is (1, 0); expected a dict from patterns" in found
 

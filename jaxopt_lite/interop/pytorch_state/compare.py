@@ -81,8 +81,8 @@ def _numbers(group: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     for name, x in group.items():
         if isinstance(x, tuple | list) and name not in ("params", "param_names"):
             yield from ((f"{name}[{i}]", y) for i, y in enumerate(x))
-        elif name in ABSENT or name == "lr" or isinstance(x, int | float):
-            yield name, array(x).item()
+        elif (y := array(x)).ndim == 0 and y.dtype.kind in "biuf":
+            yield name, y.item()
 
 
 def _differences(

@@ -132,7 +132,7 @@ COUNTERPARTS: Mapping[type[Rule], Counterpart] = {
 }
 """By the class itself: one that is derived has another formula."""
 
-ABSENT = {"weight_decay": 0.0, "lr_decay": 0.0, "momentum": 0.0}
+ABSENT = {"weight_decay": 0.0, "lr_decay": 0.0, "momentum": 0.0, "maximize": False}
 """The numbers that mean nothing happens, where nothing of ours does it."""
 
 DERIVED = {"ASGD": {"mu"}}

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 
+from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import Leafwise
 from jaxopt_lite.core.transformation import as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
@@ -16,7 +17,7 @@ from jaxopt_lite.interop.pytorch_state.counts import counted, report_unequal
 from jaxopt_lite.interop.pytorch_state.kept import Kept
 from jaxopt_lite.interop.pytorch_state.misfits import refuse_misfits
 from jaxopt_lite.interop.pytorch_state.saved import Names, read
-from jaxopt_lite.interop.walk import walk
+from jaxopt_lite.interop.walk import Node, walk
 
 
 def load_state_dict(
@@ -62,7 +63,8 @@ def load_state_dict(
         The state, in the structure, dtypes and places of `tx.init(params)`.
 
     Raises:
-        TypeError: if `state_dict`, `names` or `transpose` is no such thing.
+        TypeError: if `state_dict`, `names` or `transpose` is no such thing, or nothing
+            of the optimizer can be loaded, as of one of Optax.
         ValueError: if names are unknown, parameters missing, shapes or axes others, or
             the optimizer of another kind, naming all such parameters; if the number of
             steps is needed and not known, or another than was saved.
@@ -96,11 +98,14 @@ def load_state_dict(
     """
     tx = as_transformation(tx, f"{WHERE}: the optimizer")
     flat = Flat(params)
+    if any(isinstance(p, jax.ShapeDtypeStruct) for p in flat.leaves):
+        raise TypeError(f"{WHERE}: the parameters are shapes; expected arrays.")
     saved = read(state_dict, names, transpose, flat)
     state = tx.init(params)
     everywhere = [not is_end(p) for p in flat.leaves]
     nodes = list(walk(tx, state, flat, everywhere))
     rules = [Kept(node, flat) for node in nodes if isinstance(node.tx, Leafwise)]
+    _refuse_closed(nodes, rules)
     refuse_misfits(rules, saved, flat)
     pairs = [pair for rule in rules for pair in rule.loaded(saved)]
     pairs += counted(nodes, rules, saved, flat, count)
@@ -108,18 +113,31 @@ def load_state_dict(
     state = jax.tree.map(
         lambda x: new.get(id(x), x), state, is_leaf=lambda x: id(x) in new
     )
-    _report_new(rules)
+    _report_new(nodes, rules)
     report_unequal(rules, saved, flat)
     report_numbers(walk(tx, state, flat, everywhere), saved, flat)
     return state
 
 
-def _report_new(rules: Sequence[Kept]) -> None:
+def _refuse_closed(nodes: Sequence[Node], rules: Sequence[Kept]) -> None:
+    """Refuses an optimizer of which nothing can be loaded."""
+    closed = [node.tx for node in nodes if node.is_closed]
+    if closed and not any(rule.counterpart.slots for rule in rules):
+        raise TypeError(
+            f"{WHERE}: what {checks.article(type(closed[0]).__name__)} keeps cannot be "
+            f"loaded; expected rules of jaxopt_lite that see the parameters as they "
+            f"are, such as those of `interop.pytorch`."
+        )
+
+
+def _report_new(nodes: Sequence[Node], rules: Sequence[Kept]) -> None:
     """Warns of slots that PyTorch has nothing for."""
-    if names := dict.fromkeys(rule.link.name for rule in rules if rule.is_new):
+    names = [rule.link.name for rule in rules if rule.is_new]
+    names += [type(node.tx).__name__ for node in nodes if node.is_closed]
+    if names:
+        listed = ", ".join(dict.fromkeys(names))
         warnings.warn(
-            f"{WHERE}: PyTorch keeps nothing for {', '.join(names)}, which begins "
-            f"anew.",
+            f"{WHERE}: PyTorch keeps nothing for {listed}, which begins anew.",
             UserWarning,
             stacklevel=3,
         )

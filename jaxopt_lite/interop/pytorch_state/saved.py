@@ -11,6 +11,7 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.interop.pytorch_state.axes import WHERE, Transpose, turn
 from jaxopt_lite.interop.pytorch_state.fields import UNCOUNTED, Buffers, optimizer_of
+from jaxopt_lite.interop.pytorch_state.form import refuse_other_forms
 
 Names: TypeAlias = Sequence[str | None] | Mapping[Any, str | None] | None
 """Our path of each parameter: in order, or by PyTorch's name or index."""
@@ -36,7 +37,7 @@ def read(
         ValueError: if a name is no parameter, or axes are not those of an array; all
             are named.
     """
-    _check_form(state_dict)
+    refuse_other_forms(state_dict)
     places = list(_places(state_dict["param_groups"]))
     paths = _paths(places, names, flat)
     saved = {
@@ -46,19 +47,6 @@ def read(
     }
     turned = turn({path: x.buffers for path, x in saved.items()}, transpose, flat)
     return {path: x._replace(buffers=turned[path]) for path, x in saved.items()}
-
-
-def _check_form(state_dict: Any) -> None:
-    """Refuses what is no state dict of an optimizer."""
-    found = checks.article(type(state_dict).__name__)
-    if isinstance(state_dict, Mapping):
-        if "state" in state_dict and "param_groups" in state_dict:
-            return
-        found = f"a dict of {', '.join(map(repr, state_dict)) or 'nothing'}"
-    raise TypeError(
-        f"{WHERE}: the state dict is {found}; expected one with 'state' and "
-        f"'param_groups', as `optimizer.state_dict()` gives."
-    )
 
 
 class _Place(NamedTuple):
@@ -88,8 +76,19 @@ def _saved(place: _Place, entry: Mapping[str, Any]) -> Saved:
     step = arrays.pop("step", None)
     optimizer = optimizer_of(place.group, arrays)
     is_new = step is None and not arrays and optimizer not in UNCOUNTED
-    steps = 0 if is_new else None if step is None else int(step)
+    steps = 0 if is_new else None if step is None else _whole(step, place.label)
     return Saved(place.label, optimizer, arrays, steps, place.group)
+
+
+def _whole(step: np.ndarray, label: str) -> int:
+    """A number of steps."""
+    if step.ndim or not step >= 0 or step % 1:
+        found = checks.describe(step) if step.ndim else step.item()
+        raise ValueError(
+            f"{WHERE}: the step of {checks.quote(label)} is {found}; expected one "
+            f"whole number, of the steps that were taken."
+        )
+    return int(step)
 
 
 def array(x: Any) -> np.ndarray:
@@ -104,6 +103,11 @@ def array(x: Any) -> np.ndarray:
 def _paths(places: Sequence[_Place], names: Names, flat: Flat) -> list[str | None]:
     """Our path of each parameter of a state dict, None where it is left out."""
     given = _given(places, names)
+    if strange := [name for name in given if not isinstance(name, str | None)]:
+        raise TypeError(
+            f"{WHERE}: names holds {checks.describe(strange[0])}; expected our path of "
+            f"each parameter, or None to leave it out."
+        )
     known = [
         path for path, p in zip(flat.paths, flat.leaves, strict=True) if not is_end(p)
     ]
@@ -153,14 +157,14 @@ def _given(places: Sequence[_Place], names: Names) -> list[str | None]:
         return [place.name for place in places]
     if isinstance(names, str) or not isinstance(names, Sequence):
         raise TypeError(
-            f"{WHERE}: names is {names!r}; expected a list of paths, or a dict from "
-            f"PyTorch's names, or indices, to paths."
+            f"{WHERE}: names is {checks.describe(names)}; expected a list of paths, or "
+            f"a dict from PyTorch's names, or indices, to paths."
         )
     if len(names) != len(places):
         raise ValueError(
             f"{WHERE}: `names` has {checks.plural(len(names), 'entry', 'entries')} for "
-            f"{len(places)} parameters; expected one for each, in the order of the "
-            f"groups, None to leave it out."
+            f"{checks.plural(len(places), 'parameter', 'parameters')}; expected one "
+            f"for each, in the order of the groups, None to leave it out."
         )
     return list(names)
 
