@@ -7,7 +7,7 @@ import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.selectors import Selector
+from jaxopt_lite.core.selectors import Selector, as_selector
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params, PyTree, State
 from jaxopt_lite.sharding.owners import Owner, origins, owners
@@ -76,6 +76,21 @@ Found: TypeAlias = Sequence[tuple[str, Shape, Any]]
 def shapes_of(params: Params) -> Params:
     """Parameters as shapes."""
     return jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype), params)
+
+
+def as_shardings(where: str, given: Any) -> Selector:
+    """The shardings of the parameters, in the form in which they are found by path.
+
+    Raises:
+        TypeError: if they are a mesh, which can be called but tells no shardings.
+    """
+    if isinstance(given, AnyMesh):
+        raise TypeError(
+            f"{where}: found a mesh where the shardings of the parameters should be; "
+            f"expected a NamedSharding for each, or one for all: to copy them to every "
+            f"device NamedSharding(mesh, PartitionSpec())."
+        )
+    return as_selector(given, "the tree of shardings")
 
 
 def find(
@@ -169,11 +184,16 @@ def _fits(shape: Shape, sharding: NamedSharding) -> bool:
 
 
 def _known_axes(where: str, given: Any, mesh: AnyMesh) -> tuple[str, ...]:
-    axes = () if given is None else (given,) if isinstance(given, str) else tuple(given)
+    axes = [given] if isinstance(given, str) else given or ()
+    if not isinstance(axes, list | tuple):
+        raise TypeError(
+            f"{where}: the axis is {checks.describe(given)}; expected the name of an "
+            f"axis of the mesh, or several."
+        )
     for axis in axes:
         if axis not in mesh.axis_names:
             known = ", ".join(map(repr, mesh.axis_names))
             raise ValueError(
                 f"{where}: the mesh has no axis {axis!r}; expected one of {known}."
             )
-    return axes
+    return tuple(dict.fromkeys(axes))

@@ -5,12 +5,9 @@ from typing import Any
 
 import jax
 
-from jaxopt_lite.core.selectors import as_selector
 from jaxopt_lite.core.transformation import as_transformation
 from jaxopt_lite.core.types import Params, PyTree, State
-from jaxopt_lite.sharding.layout import Layout, find, shapes_of
-
-SHARDINGS = "the tree of shardings"
+from jaxopt_lite.sharding.layout import Layout, as_shardings, find, shapes_of
 
 
 def state_sharding(
@@ -63,7 +60,7 @@ def state_sharding(
         [(), ('data',)]
     """
     tx = as_transformation(tx, "state_sharding: the optimizer")
-    given = as_selector(params_sharding, SHARDINGS)
+    given = as_shardings("state_sharding", params_sharding)
     layout = find("state_sharding", params, given, zero_axis)
     shapes = shapes_of(params)
     return layout.of_state(tx.init, jax.eval_shape(tx.init, shapes), shapes)
@@ -108,7 +105,7 @@ def init_state(
         ('data',)
     """
     tx = as_transformation(tx, "init_state: the optimizer")
-    given = as_selector(params_sharding, SHARDINGS)
+    given = as_shardings("init_state", params_sharding)
     return made(tx.init, params, find("init_state", params, given, zero_axis))
 
 

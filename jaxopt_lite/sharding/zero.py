@@ -11,13 +11,13 @@ from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import Leafwise
 from jaxopt_lite.core.placement import Whole
 from jaxopt_lite.core.rule import keywords
-from jaxopt_lite.core.selectors import Selector, as_selector
+from jaxopt_lite.core.selectors import Selector
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import Params, PyTree, State, Updates
-from jaxopt_lite.sharding.layout import Layout, find, shapes_of
+from jaxopt_lite.sharding.layout import Layout, as_shardings, find, shapes_of
 from jaxopt_lite.sharding.specs import AnyMesh
-from jaxopt_lite.sharding.state import SHARDINGS, made
+from jaxopt_lite.sharding.state import made
 
 
 class Zero1(GradientTransformation):
@@ -156,8 +156,8 @@ def zero1(
         not pickled, as no mesh is.
 
     Raises:
-        TypeError: if `tx` is no transformation; from `init` and `update`, if a sharding
-            is no `NamedSharding`.
+        TypeError: if `tx` is no transformation, or what should be shardings a mesh;
+            from `init` and `update`, if a sharding is no `NamedSharding`.
         ValueError: from `init` and `update`, as `state_sharding`.
 
     Source: Rajbhandari et al. 2019, arXiv 1910.02054, its first stage.
@@ -176,6 +176,6 @@ def zero1(
     """
     return Zero1(
         as_transformation(tx, "zero1: the optimizer"),
-        as_selector(params_sharding, SHARDINGS),
+        as_shardings("zero1", params_sharding),
         axis,
     )

@@ -340,3 +340,21 @@ def test_several_meshes_none_and_an_axis_that_is_not_there():
     assert text == (
         "state_sharding: the mesh has no axis 'fsdp'; expected one of 'data'."
     )
+    text = message(TypeError, sharding, jl.adam(0.1), params, place(mesh()), 3)
+    assert text == (
+        "state_sharding: the axis is 3, an int; expected the name of an axis of the "
+        "mesh, or several."
+    )
+    twice = sharding(jl.adam(0.1), params, place(mesh()), ("data", "data"))
+    assert twice[0].mu == {"a": ("data",), "b": ("data",)}
+
+
+def test_a_mesh_is_no_sharding():
+    for name in ("state_sharding", "init_state", "zero1"):
+        call = getattr(jl.sharding, name)
+        given = ({}, mesh()) if name != "zero1" else (mesh(),)
+        assert message(TypeError, call, jl.adam(0.1), *given) == (
+            f"{name}: found a mesh where the shardings of the parameters should be; "
+            f"expected a NamedSharding for each, or one for all: to copy them to every "
+            f"device NamedSharding(mesh, PartitionSpec())."
+        )
