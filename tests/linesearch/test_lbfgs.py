@@ -260,7 +260,7 @@ def test_a_state_without_value_or_gradient_is_refused():
 
 
 @pytest.mark.filterwarnings(
-    "ignore:from_optax. 'num_linesearch_steps' were saved in a wider dtype.$"
+    "ignore:from_optax. .2/info/num_linesearch_steps. were saved in a wider dtype.$"
 )
 def test_a_state_of_optax_goes_on_and_back(x64):
     """Four steps there, four here, four there, with the products of three pairs."""
