@@ -205,9 +205,7 @@ def _unused(found: Sequence[Place], taken: Sequence[int | None]) -> list[Place]:
     return [
         x
         for j, x in enumerate(found)
-        if j not in used
-        and not (x.is_count and is_one)
-        and x.key.field not in DERIVED
+        if j not in used and not (x.is_count and is_one) and x.key.field not in DERIVED
     ]
 
 
