@@ -89,7 +89,7 @@ def keepings(
         readers = [r for r in (writer, *storage.readable) if r is not None]
         reader = next((r for r in readers if is_form(x, r, kind, leaf)), None)
         found.append((reader, writer))
-        if reader is None and not is_end(x.codes) and not is_plain(x, leaf):
+        if reader is None and not is_end(x.codes) and not _is_plain(x, leaf):
             problems.append((path, f"{_described(x)}, {_expected(writer, kind, leaf)}"))
     if problems:
         checks.fail(
@@ -117,7 +117,7 @@ def _alike(x: Any, y: Any) -> bool:
     return np.shape(x) == y.shape and x.dtype == y.dtype
 
 
-def is_plain(x: Coded, p: Any) -> bool:
+def _is_plain(x: Coded, p: Any) -> bool:
     """Whether a leaf is no codes, but an array of floating-point numbers."""
     is_inexact = jnp.issubdtype(x.codes.dtype, jnp.inexact)
     return is_inexact and is_end(x.scales) and np.shape(x.codes) == np.shape(p)

@@ -1,30 +1,37 @@
-"""Which array of a state is which: by its field, and the parameter it is of."""
+"""What each array of a state is, told by its path alone."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
-from jaxopt_lite.core.trees import Flat, parent
+from jaxopt_lite.core.codec import Coded
+from jaxopt_lite.core.trees import Flat, MaskedNode, is_end, parent
 
 
 class Key(NamedTuple):
-    """What an array of a state is: the name of a field, and of which parameter."""
+    """By what an array is found: the name of its field, and of which parameter it is.
+
+    Of several arrays for one parameter the field says which.
+    """
 
     field: str
-    path: str | None
+    path: str | None = None
 
 
-class Place(NamedTuple):
-    """An array of a state: where it stands, what it is, and the fields beside it."""
+class Slot(NamedTuple):
+    """What a state keeps under a key: an array alone, or codes and their scales.
+
+    `at` is its whole path, however it is kept, and `beside` are the fields of the node
+    that its field is of.
+    """
 
     at: str
-    node: str
     key: Key
     beside: frozenset[str]
-    array: Any
+    kept: Coded
 
     def __str__(self) -> str:
         field, path = self.key
@@ -33,51 +40,98 @@ class Place(NamedTuple):
     @property
     def is_count(self) -> bool:
         """Whether it counts steps."""
-        return self.key.field == "count" and self.key.path is None
+        return self.key == Key("count")
 
 
-def places(tree: Any, known: Collection[str]) -> Iterator[Place]:
-    """The leaves of a state beside parameters at known paths."""
+def slots(tree: Any, known: Collection[str]) -> list[Slot]:
+    """All slots of a state, as it is or as a checkpoint has it."""
     flat = Flat(tree)
+    return _slots(flat.paths, flat.leaves, known)
+
+
+def positions(flat: Flat, known: Collection[str]) -> list[Slot]:
+    """All slots, with the positions of their arrays among the leaves."""
+    here = [x if is_end(x) else i for i, x in enumerate(flat.leaves)]
+    return _slots(flat.paths, here, known)
+
+
+def _slots(
+    paths: Sequence[str], leaves: Iterable[Any], known: Collection[str]
+) -> list[Slot]:
+    """In the order of their paths: a container may have another order of its own."""
+    fields = _fields(paths)
+    found: dict[str, Slot] = {}
+    for path, x in zip(paths, leaves, strict=True):
+        if is_end(x):
+            continue
+        at, node, key, part = _read(path, known)
+        slot = found.get(
+            at, Slot(at, key, frozenset(fields[node]), Coded(MaskedNode()))
+        )
+        if not is_end(getattr(slot.kept, part)):  # of parameters `w` and `codes/w`
+            slot = slot._replace(at=f"{at}/{part}", kept=Coded(MaskedNode()))
+        found[slot.at] = slot._replace(kept=slot.kept._replace(**{part: x}))
+    return [found[at] for at in sorted(found, key=_by_number)]
+
+
+def _fields(paths: Sequence[str]) -> defaultdict[str, set[str]]:
+    """The names below each node."""
     fields = defaultdict(set)
-    for path in flat.paths:
+    for path in paths:
         while path:
             *_, name = path.split("/")
             path = parent(path)
             fields[path].add(name)
-    for at, x in zip(flat.paths, flat.leaves, strict=True):
-        node, key = _split(at, known)
-        yield Place(at, node, key, frozenset(fields[node]), x)
+    return fields
 
 
-def _split(at: str, known: Collection[str]) -> tuple[str, Key]:
-    """The node that a leaf is in, and what it is there.
+def _read(path: str, known: Collection[str]) -> tuple[str, str, Key, str]:
+    """Where a slot stands, the node of its field, its key, and the part that it is."""
+    above, below, number = _split(path.split("/"), known)
+    part = "codes"
+    if len(above) > 1 and above[-1] in Coded._fields:
+        part = above.pop()
+    *node, field = above
+    owner = "/".join(below) if below else None
+    at = "/".join([*above, *below, *number])
+    return at, "/".join(node), Key("/".join([field, *number]), owner), part
 
-    What follows the parameter is a number in a list of arrays for each. A field is no
-    number either, if there is another way to read the path.
+
+def _split(
+    path: list[str], known: Collection[str]
+) -> tuple[list[str], list[str], list[str]]:
+    """What is above the path of a parameter in a path, that path, and a number below.
+
+    Below stands the number of one of several arrays, or what a box calls its one array,
+    which a checkpoint without a target has as a name like any other. A field is no
+    number, if there is another way to read the path.
     """
-    below = at.split("/")
-    ends = [len(below), *([len(below) - 1] if below[-1].isdigit() else [])]
+    below = 1 if path[-1].isdigit() or path[-1] in ("value", "raw_value") else 0
     ways = [
         (i, end)
-        for end in ends
+        for end in dict.fromkeys((len(path), len(path) - below))
         for i in range(1, end)
-        if "/".join(below[i:end]) in known
+        if "/".join(path[i:end]) in known
     ]
     if not ways:
-        return parent(at), Key(below[-1], None)
-    i, end = min(ways, key=lambda way: below[way[0] - 1].isdigit())
-    field = "/".join([below[i - 1], *below[end:]])
-    return "/".join(below[: i - 1]), Key(field, "/".join(below[i:end]))
+        return path, [], []
+    i, end = min(ways, key=lambda way: path[way[0] - 1].isdigit())
+    return path[:i], path[i:end], [x for x in path[end:] if x.isdigit()]
 
 
-def matched(wanted: Sequence[Place], found: Sequence[Place]) -> list[int | None]:
-    """Which of the places found takes that of each that is wanted, if there is one.
+def _by_number(path: str) -> list[tuple[bool, int, str]]:
+    """Orders paths so that the tenth of a chain comes after the second."""
+    parts = path.split("/")
+    return [(not x.isdigit(), int(x) if x.isdigit() else 0, x) for x in parts]
+
+
+def matched(wanted: Sequence[Slot], found: Sequence[Slot]) -> list[int | None]:
+    """Which of the slots found takes that of each that is wanted, if there is one.
 
     Of several for one key those come first that have the same fields beside them, then
     the others, in order. A count takes that of others only if all found are one.
     """
-    ways: list[Callable[[Place], Any]] = [
+    ways: list[Callable[[Slot], Any]] = [
         lambda x: (x.key, x.beside),
         lambda x: None if x.is_count else x.key,
     ]
@@ -100,9 +154,9 @@ def matched(wanted: Sequence[Place], found: Sequence[Place]) -> list[int | None]
     ]
 
 
-def are_one(found: Sequence[Place]) -> bool:
+def are_one(found: Sequence[Slot]) -> bool:
     """Whether there are counts, all of one number as far as can be seen."""
-    counts = [x.array for x in found if x.is_count]
+    counts = [x.kept.codes for x in found if x.is_count]
     if not counts:
         return False
     return all(x is counts[0] or _are_equal(x, counts[0]) for x in counts)

@@ -15,7 +15,7 @@ from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.interop.pytorch_state.axes import WHERE
 from jaxopt_lite.interop.pytorch_state.fields import ABSENT, COUNTERPARTS, Counterpart
 from jaxopt_lite.interop.pytorch_state.saved import Saved, array
-from jaxopt_lite.interop.walk import Node
+from jaxopt_lite.interop.pytorch_state.walk import Node
 
 _DECOUPLED = "decoupled_weight_decay"
 

@@ -16,7 +16,7 @@ from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.interop.pytorch_state.axes import WHERE
 from jaxopt_lite.interop.pytorch_state.kept import Kept
 from jaxopt_lite.interop.pytorch_state.saved import Saved
-from jaxopt_lite.interop.walk import Node
+from jaxopt_lite.interop.pytorch_state.walk import Node
 from jaxopt_lite.schedules.stateful import WrappedScheduleState
 
 _COUNTS: dict[type[Any], str] = {

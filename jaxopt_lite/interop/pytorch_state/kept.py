@@ -7,15 +7,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxopt_lite.core.codec import Coded
+from jaxopt_lite.core.codec import Codec, Coded, salt
 from jaxopt_lite.core.links import Link, placed_like
 from jaxopt_lite.core.rule import slot_kinds
+from jaxopt_lite.core.slots import encode
 from jaxopt_lite.core.stage import aligned
 from jaxopt_lite.core.trees import Flat, is_end
-from jaxopt_lite.interop.codes import as_codes
+from jaxopt_lite.core.types import Kind
 from jaxopt_lite.interop.pytorch_state.fields import COUNTERPARTS, Counterpart
 from jaxopt_lite.interop.pytorch_state.saved import Saved
-from jaxopt_lite.interop.walk import Node
+from jaxopt_lite.interop.pytorch_state.walk import Node
 
 
 class Found(NamedTuple):
@@ -69,7 +70,7 @@ class Kept:
         leaves = {slot: list(column.leaves) for slot, column in self._columns.items()}
         for slot, i, x, _ in self.found(saved):
             if isinstance(leaves[slot][i], Coded):
-                x = as_codes(x, codecs[i], kinds[slot], slot, self._flat.paths[i])
+                x = _coded(x, codecs[i], kinds[slot], slot, self._flat.paths[i])
             leaves[slot][i] = jax.tree.map(_in_place_of, leaves[slot][i], x)
         for slot, column in self._columns.items():
             yield self._parts[slot], column.rebuild(leaves[slot])
@@ -80,6 +81,13 @@ class Kept:
         if isinstance(x, Coded):
             return None if is_end(x.codes) else np.shape(self._flat.leaves[i])
         return None if is_end(x) else np.shape(x)
+
+
+def _coded(x: Any, codec: Codec | None, kind: Kind, slot: str, path: str) -> Coded:
+    """A slot as it is kept."""
+    if codec is None:
+        return Coded(x)
+    return encode(codec, kind, slot, jnp.asarray(salt(path)), jnp.asarray(x))
 
 
 def _in_place_of(old: jax.Array, new: Any) -> jax.Array:

@@ -17,7 +17,7 @@ from jaxopt_lite.interop.pytorch_state.counts import counted, report_unequal
 from jaxopt_lite.interop.pytorch_state.kept import Kept
 from jaxopt_lite.interop.pytorch_state.misfits import refuse_misfits
 from jaxopt_lite.interop.pytorch_state.saved import Names, read
-from jaxopt_lite.interop.walk import Node, walk
+from jaxopt_lite.interop.pytorch_state.walk import Node, walk
 
 
 def load_state_dict(
