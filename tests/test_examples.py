@@ -178,6 +178,21 @@ def test_zero1_keeps_an_eighth_and_sends_each_array_once():
     ]
 
 
+def test_checkpoint_resume_ends_where_it_would_have(tmp_path):
+    output = run("checkpoint_resume.py", "--smoke", "--folder", str(tmp_path))
+    rows = re.findall(
+        r"│ ([a-z, ]+?) +│ +(\d+ to \d+) │ +([\d.]+) │ +([\d.]+)%", output
+    )
+    found = {name: tuple(cells) for name, *cells in rows}
+    assert found["uninterrupted"][1:] == found["resumed"][1:], output
+    assert found["stopped"][0] == "0 to 32" and found["resumed"][0] == "31 to 59"
+    assert "resumed and uninterrupted differ by 0.0\n" in output
+    assert min(float(cells[2]) for cells in found.values()) > 90, output
+    anew = re.findall(r"\"(\w+) of '[\w/]+'\"", output)
+    assert anew == ["ema"] * 6 and output.endswith("begin anew.\n"), output
+    assert {file.name for file in tmp_path.iterdir()} == {"whole", "stopped", "changed"}
+
+
 def test_new_rule_passes_the_battery_and_learns():
     output = run("new_rule.py", "--smoke")
     assert "every law holds" in output

@@ -149,6 +149,22 @@ def test_the_table_of_state_in_few_bytes_is_that_of_the_saved_runs(capsys):
     assert len(rows) == 4
 
 
+def test_checkpoints_come_back_and_another_optimizer_goes_on(tmp_path):
+    section = README.split("## Checkpoints")[1].split("\n## ")[0]
+    first, changed, named = re.findall("```python\n(.*?)```", section, re.DOTALL)
+    names: dict = {"folder": tmp_path}
+    exec(first, names)
+    moved, (before, *_) = names["places"]["kernel"], names["state"]
+    assert before.mu.codes["kernel"].sharding == moved and before.count == 1
+    (text,) = re.findall("# warns: (.*)\n", changed)
+    with pytest.warns(UserWarning, match=f"^restore_state: {text}.$"):
+        exec(changed, names)
+    restored = names["state"]
+    jax.tree.map(np.testing.assert_array_equal, restored[1][0], before)
+    exec(named, names)
+    jax.tree.map(np.testing.assert_array_equal, names["state"], restored)
+
+
 def test_bfloat16_parameters_move_by_less_than_their_digits():
     section = README.split("## Parameters in bfloat16")[1].split("\n## ")[0]
     (example,) = re.findall("```python\n(.*?)```", section, re.DOTALL)
