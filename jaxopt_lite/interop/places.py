@@ -129,18 +129,19 @@ def matched(wanted: Sequence[Slot], found: Sequence[Slot]) -> list[int | None]:
     """Which of the slots found takes that of each that is wanted, if there is one.
 
     Of several for one key those come first that have the same fields beside them, then
-    the others, in order. A count takes that of others only if all found are one.
+    the others, in order. A count takes that of others only if all found are one; else
+    that which stands where it does.
     """
     ways: list[Callable[[Slot], Any]] = [
         lambda x: (x.key, x.beside),
-        lambda x: None if x.is_count else x.key,
+        lambda x: x.at if x.is_count else x.key,
     ]
     taken: list[int | None] = [None for _ in wanted]
     for name in ways:
         left: defaultdict[Any, deque[int]] = defaultdict(deque)
         used = {*taken}
         for j, x in enumerate(found):
-            if j not in used and name(x) is not None:
+            if j not in used:
                 left[name(x)].append(j)
         for i, x in enumerate(wanted):
             if taken[i] is None and left[name(x)]:
