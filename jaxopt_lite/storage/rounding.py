@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.codec import random_bits, salt, seed
@@ -74,6 +75,7 @@ class Rounded(GradientTransformation):
         kept = checks.align(
             self.name, p, "state.remainder", state.remainder, "the parameters"
         )
+        self._check(p, kept)
         weights = [
             _weight(self.scheme, x, k) if _is_short(x) else x
             for x, k in zip(p.leaves, kept.leaves, strict=True)
@@ -102,8 +104,39 @@ class Rounded(GradientTransformation):
             count, kept.rebuild(k for _, k in landed), inner
         )
 
+    def _check(self, p: Flat, kept: Flat) -> None:
+        """Refuses what was kept for other parameters, or by another wrapper.
+
+        Raises:
+            ValueError: naming every such parameter.
+        """
+        problems = []
+        for path, x, k in zip(p.paths, p.leaves, kept.leaves, strict=True):
+            if not is_end(x):
+                form = _form(self.scheme, np.shape(x), jnp.result_type(x))
+                found, expected = checks.describe(k), checks.describe(form)
+                if found != expected:
+                    problems.append((path, f"found {found}, expected {expected}"))
+        if problems:
+            checks.fail(
+                f"{self.name}: state.remainder of "
+                f"{checks.plural(len(problems), 'parameter', 'parameters')} is not "
+                f"kept as it was.",
+                problems,
+                "Expected what this wrapper keeps for these parameters: pass the state "
+                "that its `init` or last `update` returned. Another wrapper keeps "
+                "other digits.",
+                ValueError,
+            )
+
     def __repr__(self) -> str:
-        return f"{self.name}({self.inner!r})"
+        return f"{self.name}({', '.join([repr(self.inner), *self.scheme.options()])})"
+
+
+@functools.cache
+def _form(scheme: Scheme, shape: tuple[int, ...], dtype: Any) -> Any:
+    """The shape and dtype of what a scheme keeps beside a parameter."""
+    return _at(scheme.begin, jax.ShapeDtypeStruct(shape, dtype), MaskedNode())
 
 
 def _is_short(x: Any) -> bool:
@@ -165,7 +198,8 @@ def stochastic_rounding(inner: Any) -> GradientTransformation:
 
     Raises:
         TypeError: if `inner` is no transformation.
-        ValueError: from `update`, if it is called without params.
+        ValueError: from `update`, if it is called without params, or with the state
+            of another wrapper.
 
     Source: Gupta et al. 2015 (arXiv:1502.02551).
 
@@ -200,7 +234,8 @@ def kahan(inner: Any) -> GradientTransformation:
 
     Raises:
         TypeError: if `inner` is no transformation.
-        ValueError: from `update`, if it is called without params.
+        ValueError: from `update`, if it is called without params, or with the state
+            of another wrapper.
 
     Source: Kahan 1965; for training Zamirai et al. 2020 (arXiv:2010.06192).
 
@@ -240,7 +275,8 @@ def master_weights(
 
     Raises:
         TypeError: if `inner` is no transformation, or `remainder` another dtype.
-        ValueError: from `update`, if it is called without params.
+        ValueError: from `update`, if it is called without params, or with the state
+            of another wrapper, or of another `remainder`.
 
     Source: Micikevicius et al. 2018 (arXiv:1710.03740); the remainder as in FlashOptim
     2026 (arXiv:2602.23349), here of the whole float32, so that 16 bits lose nothing.

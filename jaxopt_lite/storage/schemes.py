@@ -35,6 +35,10 @@ class Scheme(Value):
         """What is kept beside the parameter that came of it."""
         return MaskedNode()
 
+    def options(self) -> list[str]:
+        """What a `repr` says of it beside the name of the wrapper."""
+        return []
+
 
 class ByChance(Scheme):
     """Nothing: it is rounded by chance, so that the mean is right."""
@@ -94,6 +98,9 @@ class Remainder(Scheme):
             rest = (rest + (bits() >> (32 - shift)).astype(jnp.int32)) >> shift
         ends = jnp.iinfo(self.dtype)
         return jnp.clip(rest, ends.min, ends.max).astype(self.dtype)
+
+    def options(self) -> list[str]:
+        return [f"remainder={self.dtype}"]
 
 
 def nearest(x: jax.Array) -> jax.Array:

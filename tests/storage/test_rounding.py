@@ -214,6 +214,42 @@ def test_excess_precision_changes_nothing(scheme):
         assert jnp.array_equal(x, y)
 
 
+def test_equal_leaves_are_rounded_by_chances_of_their_own():
+    tx = jl.stochastic_rounding(jl.sgd(2.0**-9))
+    params = dict.fromkeys("ab", jnp.ones((64, 48), jnp.bfloat16))
+    u, _ = tx.update(params, tx.init(params), params)
+    assert not jnp.array_equal(u["a"], u["b"])
+
+
+def test_the_state_of_another_wrapper():
+    """It would be taken for other digits of the weights."""
+    params = {"w": normal(0, (4, 3)), "wide": jnp.ones(2)}
+    texts = {}
+    for name in SCHEMES:
+        state = SCHEMES[name](jl.sgd(0.1)).init(params)
+        for other in SCHEMES.keys() - {name}:
+            tx = SCHEMES[other](jl.sgd(0.1))
+            texts[name, other] = message(ValueError, tx.update, params, state, params)
+    assert texts["kahan", "master_weights"] == (
+        "master_weights: state.remainder of 1 parameter is not kept as it was.\n"
+        "  'w': found bfloat16[4,3], expected float32[4,3]\n"
+        "Expected what this wrapper keeps for these parameters: pass the state that "
+        "its `init` or last `update` returned. Another wrapper keeps other digits."
+    )
+    assert "found masked, expected int16[4,3]" in texts["stochastic_rounding", "int16"]
+    tx = jl.kahan(jl.sgd(0.1))
+    state = tx.init({**params, "w": normal(0, (3,))})
+    text = message(ValueError, tx.update, params, state, params)
+    assert "'w': found bfloat16[3], expected bfloat16[4,3]" in text
+
+
+def test_repr_tells_what_is_kept():
+    inner = repr(jl.trace(0.9))
+    assert repr(jl.kahan(jl.trace(0.9))) == f"kahan({inner})"
+    tx = jl.master_weights(jl.trace(0.9), "int16")
+    assert repr(tx) == f"master_weights({inner}, remainder=int16)"
+
+
 def test_errors():
     text = message(TypeError, jl.kahan, 3.0)
     assert text.startswith("kahan: inner is 3.0, a float; expected a transformation")
