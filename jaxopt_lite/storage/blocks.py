@@ -10,7 +10,8 @@ from jax import lax
 from jaxopt_lite.core.codec import Bits, Codec, Coded
 from jaxopt_lite.core.types import NON_NEGATIVE, Kind, Tensor
 
-_TINY = np.finfo(np.float32).tiny
+_LEAST = 4 * np.finfo(np.float32).tiny
+_GREATEST = np.float32(jnp.finfo(jnp.bfloat16).max)
 
 
 class Blocks(Codec):
@@ -76,8 +77,9 @@ class Blocks(Codec):
     def encode(self, x: Tensor, kind: Kind, bits: Bits) -> Coded:
         roots, levels = self._map(kind)
         scales = _rounded_up(_largest(jnp.abs(x), self.block))
-        inverse = jnp.where(scales >= _TINY, 1 / jnp.maximum(scales, _TINY), 0.0)
-        part = jnp.abs(x) * _spread(inverse, self.block, x.shape)
+        # Four times the inverse: that of the largest scales is less than float32 holds.
+        inverse = jnp.where(scales >= _LEAST, 4 / jnp.maximum(scales, _LEAST), 0.0)
+        part = jnp.abs(x) * 0.25 * _spread(inverse, self.block, x.shape)
         place = part
         for _ in range(roots):
             place = jnp.sqrt(place)
@@ -151,11 +153,13 @@ def _spread(scales: jax.Array, block: int, shape: tuple[int, ...]) -> jax.Array:
 def _rounded_up(x: jax.Array) -> jax.Array:
     """The least bfloat16 that is not less, of a float32 that is not negative.
 
-    Its bits are cut by hand: XLA drops a conversion there and back on some devices.
+    Above the greatest bfloat16 it is that. Its bits are cut by hand: XLA drops a
+    conversion there and back on some devices.
     """
     whole = lax.bitcast_convert_type(x, jnp.uint32)
     cut = (whole + 0xFFFF) & jnp.uint32(0xFFFF0000)
-    return jnp.where(jnp.isfinite(x), lax.bitcast_convert_type(cut, jnp.float32), x)
+    up = jnp.minimum(lax.bitcast_convert_type(cut, jnp.float32), _GREATEST)
+    return jnp.where(jnp.isfinite(x), up, x)
 
 
 def _pack(codes: jax.Array) -> jax.Array:

@@ -130,6 +130,17 @@ def test_what_is_not_finite_stays_so(which, bad):
 
 
 @every_map
+@pytest.mark.parametrize("size", [2e-37, 3.4e38])
+def test_the_smallest_and_the_largest_scales(which, size):
+    name, kind = which
+    x = np.full((1, 64), size, np.float32)
+    x[0, 1] /= 2
+    found, _ = through(CODECS[name], kind, x)
+    assert np.allclose(found[0, 2:], size, rtol=0.008)
+    assert size / 4 < found[0, 1] < size
+
+
+@every_map
 def test_of_nothing_and_of_zeros(which):
     name, kind = which
     assert through(CODECS[name], kind, np.zeros((2, 0), np.float32))[0].shape == (2, 0)
