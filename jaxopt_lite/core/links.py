@@ -100,6 +100,7 @@ def init(link: Link, params: Params) -> State:
     for value in fields(link.rule):
         if isinstance(value, ByPath | PerLeaf):
             value.judge(link.name, flat)
+    link.storage.judge(flat)
     codecs = link.storage.choose(link.name, flat, seen)
     salts = map(salt, flat.paths) if link.is_random else [None for _ in seen]
     rows = [

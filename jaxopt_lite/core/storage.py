@@ -61,7 +61,7 @@ class Storage(Value):
         """
         if self.codec is None:
             return [None for _ in seen]
-        coded = _chosen(self.where, where, flat, seen)
+        coded = _chosen(self.where, f"{where}: where of store_state", flat, seen)
         if isinstance(self.codec, ByPath):
             chosen = self.codec.choose(where, flat, coded)
             codecs = [self.codec.values[i] if i >= 0 else None for i in chosen]
@@ -92,11 +92,22 @@ class Storage(Value):
             return self.codec.values
         return () if self.codec is None else (self.codec,)
 
+    def judge(self, flat: Flat) -> None:
+        """Warns of patterns that match no parameter; see `ByPath.judge`."""
+        for told, given in (
+            ("store_state: codec", self.codec),
+            ("store_state: where", self.where),
+            ("offload_state: where", self.host_where),
+        ):
+            if isinstance(given, ByPath):
+                given.judge(told, flat)
+
     def offloaded(self, where: str, flat: Flat, seen: Sequence[bool]) -> list[bool]:
         """Whether the slots of each leaf lie in the memory of the host."""
         if not self.on_host:
             return [False for _ in seen]
-        return _chosen(self.host_where, where, flat, seen)
+        told = f"{where}: where of offload_state"
+        return _chosen(self.host_where, told, flat, seen)
 
     def __repr__(self) -> str:
         kept = [f"{slot}={dtype}" for slot, dtype in self.dtypes]

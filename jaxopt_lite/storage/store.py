@@ -65,8 +65,8 @@ def store_state(
         TypeError: if `tx` is no transformation, or another library's, whose slots do
             not say what they are; if `codec` is none; from `init`, if it cannot hold
             the state of a leaf of `where`.
-        ValueError: if there is no codec of a name; from `update`, if the state is in a
-            form that no codec of the package gives.
+        ValueError: if there is no codec of a name; from `init`, if `where` is no mask;
+            from `update`, if the state is in a form that no codec of the package gives.
 
     Example:
         >>> import jax.numpy as jnp
@@ -107,6 +107,7 @@ def offload_state(tx: Any, where: Mask | None = None) -> GradientTransformation:
 
     Raises:
         TypeError: if `tx` is no transformation, or another library's.
+        ValueError: from `init`, if `where` is no mask.
         RuntimeError: from `init`, if the backend has no `pinned_host`, or JAX no
             `jax.memory`, which came after 0.7.0.
 

@@ -233,6 +233,34 @@ def test_errors():
     assert "'kernel': matches no pattern" in text
 
 
+@pytest.mark.parametrize("wrapper", ["store_state", "offload_state"])
+def test_what_is_no_mask_is_refused(wrapper):
+    def made(where):
+        if wrapper == "store_state":
+            return jl.store_state(jl.trace(0.9), "int8", where)
+        return jl.offload_state(jl.trace(0.9), where)
+
+    assert message(ValueError, made("kernel").init, {"kernel": jnp.ones(3)}) == (
+        f"Trace: where of {wrapper}: the mask is no flag for 1 parameter.\n"
+        f"  'kernel': 'kernel', a str\n"
+        f"Expected True or False for each parameter: write by_path({{'*bias': False, "
+        f"'*': True}}) to choose by path."
+    )
+    text = message(ValueError, made(["kernel"]).init, {"kernel": jnp.ones(3)})
+    assert text.startswith(f"Trace: where of {wrapper}: a mask or tree of labels has 1")
+
+
+def test_patterns_that_match_nothing():
+    misspelt = jl.by_path({"kernal": "int8", "*": "float32"})
+    for tx, what in (
+        (jl.store_state(jl.trace(0.9), misspelt), "store_state: codec"),
+        (jl.store_state(jl.trace(0.9), "int8", misspelt), "store_state: where"),
+        (jl.offload_state(jl.trace(0.9), misspelt), "offload_state: where"),
+    ):
+        with pytest.raises(UserWarning, match=f"{what}: by_path has(.|\n)*'kernal'"):
+            tx.init(tree(0))
+
+
 def test_a_state_that_no_codec_gives():
     tx = jl.store_state(jl.trace(0.9), "int8")
     _, state = after(tx, 1, tree(0))
