@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import bias_correction
+from jaxopt_lite.core.placement import fetched
 from jaxopt_lite.core.ranges import Decay
 from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.storage import keep
@@ -31,7 +32,8 @@ class ParamEmaState(NamedTuple):
     def eval_params(self, params: Params) -> Params:
         """The average, and the parameters of which none is kept."""
         p = Flat(params)
-        means = checks.align("eval_params", p, "state.ema", self.ema, "the parameters")
+        kept = fetched(self.ema)
+        means = checks.align("eval_params", p, "state.ema", kept, "the parameters")
         checks.shapes("eval_params", "state.ema", means, "parameter", p)
         return p.rebuild(
             x if is_end(x) or is_end(mean) else mean.astype(jnp.result_type(x))

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import leafwise
+from jaxopt_lite.core.placement import fetched
 from jaxopt_lite.core.storage import keep
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.trees import Flat, is_end
@@ -38,7 +39,8 @@ class ScheduleFreeState(NamedTuple):
     def eval_params(self, params: Params) -> Params:
         """The average of all `z`, out of the last and the trained parameters."""
         p = Flat(params)
-        z = checks.align("eval_params", p, "state.z", self.z, "the parameters")
+        kept = fetched(self.z)
+        z = checks.align("eval_params", p, "state.z", kept, "the parameters")
         checks.shapes("eval_params", "state.z", z, "parameter", p)
         away = 1 / self.b1 - 1
 

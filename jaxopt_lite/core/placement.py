@@ -22,6 +22,18 @@ def to_device(tree: Any, after: Any) -> Any:
     return jax.device_put(tree, jax.memory.Space.Device)
 
 
+def fetched(tree: Any) -> Any:
+    """The same tree, of which no array lies in the host's memory."""
+    if not hasattr(jax, "memory"):
+        return tree
+
+    def fetch(x: Any) -> Any:
+        is_there = jax.typeof(x).memory_space == jax.memory.Space.Host
+        return jax.device_put(x, jax.memory.Space.Device) if is_there else x
+
+    return jax.tree.map(fetch, tree)
+
+
 class Whole(Value):
     """Brings together on every device what is split between devices."""
 
