@@ -103,7 +103,10 @@ def offload_state(tx: Any, where: Mask | None = None) -> GradientTransformation:
         The same transformation, whose slots lie in `pinned_host`. It is the same on
         the host's own backend, where nothing is gained by it. Put the parameters on
         their device by `jax.device_put` before: else the second step, whose parameters
-        lie there, is compiled once more.
+        lie there, is compiled once more. A step that donates them and the state takes
+        both in the order in which it returns them: JAX gives what is donated to the
+        first result of its shape, and the process aborts if one of the two lies on the
+        host and the other does not.
 
     Raises:
         TypeError: if `tx` is no transformation, or another library's.

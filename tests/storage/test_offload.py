@@ -92,6 +92,39 @@ def test_codes_and_scales_lie_there_in_either_order():
         assert trace.codes["a"] == trace.scales["a"] == "pinned_host"
 
 
+def test_state_and_parameters_can_be_donated_in_the_order_they_come_back():
+    tx = jl.offload_state(jl.adamw(1e-2))
+    params, g = tree(0), tree(1)
+    state = tx.init(params)
+
+    def step(params, state):
+        u, state = tx.update(g, state, params)
+        return jl.apply_updates(params, u), state
+
+    expected = jax.jit(step)(params, state)
+    found = jax.jit(step, donate_argnums=(0, 1))(params, state)
+    assert state[0].mu["a"].is_deleted()
+    for x, y in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        assert np.array_equal(x, y)
+
+
+@pytest.mark.parametrize("averages", ["schedule_free", "param_ema"])
+def test_parameters_to_evaluate_with_lie_on_the_device(averages):
+    made = {
+        "schedule_free": jl.schedule_free_sgd(0.1),
+        "param_ema": jl.chain(jl.sgd(0.1), jl.param_ema(0.5)),
+    }
+    plain, params = made[averages], tree(0)
+    tx = jl.offload_state(plain)
+    _, state = tx.update(tree(1), tx.init(params), params)
+    _, expected = plain.update(tree(1), plain.init(params), params)
+    found = jl.eval_params(state, params)
+    assert set(jax.tree.leaves(kinds(found))) == set(jax.tree.leaves(kinds(params)))
+    expected = jl.eval_params(expected, params)
+    for x, y in zip(*map(jax.tree.leaves, (found, expected)), strict=True):
+        assert np.array_equal(x, y)
+
+
 def test_each_leaf_is_fetched_after_the_one_before_the_last():
     tx = jl.offload_state(jl.trace(0.9))
     params = tree(0)
