@@ -30,9 +30,10 @@ class Accumulated(Value):
         parts = _split(batch, self.steps)
 
         def of_part(i: Any) -> tuple[Any, Any]:
-            value, grads = self.value_and_grad(params, *_part(parts, i), **keywords)
-            value, aux = value if self.has_aux else (value, None)
-            return (value, grads), aux
+            found = self.value_and_grad(params, *_part(parts, i), **keywords)
+            value, grads = _pair("value_and_grad", found)
+            value, aux = _pair("the loss", value) if self.has_aux else (value, None)
+            return (_number(value), grads), aux
 
         def step(mean: PyTree, now: Any) -> tuple[PyTree, PyTree]:
             i, share = now
@@ -97,7 +98,8 @@ def accumulate(
         along a new first axis of length `steps`.
 
     Raises:
-        TypeError: if `steps` is no Python integer.
+        TypeError: if `steps` is no Python integer, or `value_and_grad` or `weight` no
+            function; from the function, if what it returned is no value and gradient.
         ValueError: if `steps` is below 1; from the function, if an array has no first
             axis that `steps` divides, all of which are named, or a weight is no number.
 
@@ -122,6 +124,11 @@ def accumulate(
         raise TypeError(
             f"accumulate: found {value_and_grad!r}; expected a function, such as "
             f"jax.value_and_grad(loss)."
+        )
+    if weight is not None and not callable(weight):
+        raise TypeError(
+            f"accumulate: weight is {checks.describe(weight)}; expected a function of "
+            f"a part of the batch, such as one that counts its tokens."
         )
     return Accumulated(
         value_and_grad, fixed_whole_number("steps", steps), weight, has_aux
@@ -153,6 +160,31 @@ def _split(batch: PyTree, steps: int) -> PyTree:
     return jax.tree.map(split, batch)
 
 
+def _pair(what: str, found: Any) -> Any:
+    """What a function returned, if it is a pair."""
+    if not isinstance(found, tuple | list) or len(found) != 2:
+        expected = "value and gradient" if what == "value_and_grad" else "value and aux"
+        raise TypeError(
+            f"accumulate: {what} returned {_shown(found)}; expected a pair of "
+            f"{expected}, as of jax.value_and_grad(loss) with the same has_aux."
+        )
+    return found
+
+
+def _number(value: Any) -> Any:
+    """The value of a loss, if it is one number."""
+    if not is_array(value) or jnp.shape(value):
+        raise TypeError(
+            f"accumulate: the value is {_shown(value)}; expected one number. Where the "
+            f"loss returns a pair say has_aux=True here, too."
+        )
+    return value
+
+
+def _shown(x: Any) -> str:
+    return checks.describe(x) if is_array(x) else checks.article(type(x).__name__)
+
+
 def _part(parts: PyTree, i: Any) -> PyTree:
     def take(x: jax.Array) -> jax.Array:
         return lax.dynamic_index_in_dim(x, i, axis=1, keepdims=False)
@@ -170,6 +202,6 @@ def _plus(share: jax.Array) -> Callable[[jax.Array, jax.Array], jax.Array]:
 
     def add(mean: jax.Array, x: jax.Array) -> jax.Array:
         weighted = share.astype(real(mean.dtype)) * x.astype(mean.dtype)
-        return mean + jnp.where(share > 0, weighted, 0)
+        return mean + jnp.where(share == 0, 0, weighted)
 
     return add

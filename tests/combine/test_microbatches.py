@@ -186,12 +186,55 @@ def test_a_batch_that_is_spread_over_devices_stays_so(kind):
             "steps is int32[]; expec",
         ),
         ((mean(PARAMS, X, Y), 2), TypeError, "expected a function, such as"),
+        (
+            (jax.value_and_grad(mean), 2, 3),
+            TypeError,
+            "weight is 3, an int; expected a function of a part of the batch",
+        ),
     ],
 )
 def test_what_makes_no_parts_is_refused(arguments, error, text):
+    names = ("value_and_grad", "steps", "weight")
     with pytest.raises(error) as caught:
-        jl.accumulate(*arguments)
+        jl.accumulate(**dict(zip(names, arguments, strict=False)))
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "has_aux", "text"),
+    [
+        (
+            mean,
+            False,
+            "value_and_grad returned float32[]; expected a pair of v",
+        ),
+        (
+            jax.grad(mean),
+            False,
+            "value_and_grad returned a dict; expected a pair of v",
+        ),
+        (
+            jax.value_and_grad(lambda *x: (mean(*x), x), has_aux=True),
+            False,
+            "the value is a tuple; expected one number. Where the loss returns a p",
+        ),
+        (
+            jax.value_and_grad(mean),
+            True,
+            "the loss returned float32[]; expected a",
+        ),
+    ],
+)
+def test_what_is_no_value_and_gradient_is_refused(function, has_aux, text):
+    with pytest.raises(TypeError) as caught:
+        jl.accumulate(function, 2, has_aux=has_aux)(PARAMS, X, Y)
+    assert f"accumulate: {text}" in str(caught.value)
+
+
+def test_a_weight_that_is_nan_is_seen():
+    function = jl.accumulate(jax.value_and_grad(mean), 2, weight=lambda x, y: jnp.nan)
+    value, grads = function(PARAMS, X, Y)
+    assert all(np.isnan(x).all() for x in jax.tree.leaves((value, grads)))
 
 
 def test_a_batch_that_does_not_split_is_named():
