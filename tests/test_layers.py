@@ -82,6 +82,15 @@ def test_layers_are_found_however_they_are_numbered():
     }
 
 
+def test_all_that_is_no_layer_may_lie_below():
+    rates = jl.layerwise_decay("block_{}", 0.5, 2, below=["embed", "*"])
+    assert rates({"block_1": 0, "embed": 0, "head": 0}) == {
+        "block_1": 0.5,
+        "embed": 0.125,
+        "head": 0.125,
+    }
+
+
 class Linen(nn.Module):
     @nn.compact
     def __call__(self, x):
@@ -128,7 +137,8 @@ def test_in_every_framework():
         (("b{}", -0.5, 2), ValueError, "rate is -0.5; expected a number in"),
         (("b{}", jl.by_path({"*": 1.0}), 2), TypeError, "rate is one number"),
         (("b{}", lambda count: 0.5, 2), TypeError, "the same at every step"),
-        (("b{}", 0.5, 0), ValueError, "there are 0 layers; expected at least 1"),
+        (("b{}", 0.5, 2.5), ValueError, "layers is 2.5; expected an integer"),
+        (("b{}", 0.5, 0), ValueError, "layers is 0; expected a number in [1, inf)"),
         (
             ("layer_{}", 0.5, {"block_0": 1.0, "head": 1.0}),
             ValueError,

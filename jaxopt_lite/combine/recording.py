@@ -169,7 +169,8 @@ def record(
         update_norm 0.5
         parameter_norm 4.5
     """
-    chosen = (of,) if isinstance(of, str) else tuple(of)
+    is_several = isinstance(of, Sequence) and not isinstance(of, str)
+    chosen: tuple[Any, ...] = tuple(of) if is_several else (of,)
     if strange := [x for x in chosen if x not in RECORDED]:
         raise ValueError(
             f"record: of holds {', '.join(map(repr, strange))}; expected some of "

@@ -6,7 +6,7 @@ from typing import Any
 
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import Schedule
-from jaxopt_lite.core.numbers import fixed_number, number
+from jaxopt_lite.core.numbers import fixed_number, fixed_whole_number, number
 from jaxopt_lite.core.paths import ByPath, by_path, matches
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Count, Hyperparameter, Numeric, Params
@@ -85,7 +85,8 @@ def layerwise_decay(
     lowest = [below] if isinstance(below, str) else below
     powers = {x: depth + 1 for depth, x in enumerate(reversed(found))}
     powers |= dict.fromkeys(lowest, len(found) + 1)
-    return by_path({x: _times(rate**n, top) for x, n in powers.items()} | {"*": top})
+    numbers = {x: _times(rate**n, top) for x, n in powers.items()}
+    return by_path({**numbers, "*": numbers.get("*", top)})
 
 
 def _times(factor: Numeric, x: Any) -> Any:
@@ -95,12 +96,9 @@ def _times(factor: Numeric, x: Any) -> Any:
 
 def _patterns(pattern: str, layers: int | Params) -> list[str]:
     """The pattern of each layer, from the bottom."""
-    if not isinstance(layers, int):
+    if not isinstance(layers, int | float):
         return [pattern.replace("{}", i) for i in _numbers(pattern, layers)]
-    if layers < 1:
-        raise ValueError(
-            f"layerwise_decay: there are {layers} layers; expected at least 1."
-        )
+    layers = fixed_whole_number("layers", layers, 1)
     return [pattern.replace("{}", str(i)) for i in range(layers)]
 
 

@@ -110,6 +110,7 @@ def test_nothing_has_no_norm():
             "of holds 'gradients'; expected some of 'gradient', 'update', 'parameter'",
         ),
         (lambda: jl.record(3), TypeError, "record: inner is 3"),
+        (lambda: jl.record(jl.sgd(0.1), 3), ValueError, "of holds 3; expected some"),
         (
             lambda: jl.record(jl.sgd(0.1)).update(PARAMS, jl.sgd(0.1).init(PARAMS)),
             TypeError,
