@@ -17,7 +17,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
@@ -118,6 +117,8 @@ def optimizer(steps: int) -> jl.GradientTransformation:
 
 def draw(curves: dict[str, np.ndarray], out: Path) -> None:
     """Draws each curve as the mean of twenty steps, since each is of one batch."""
+    from matplotlib.figure import Figure  # here, as `finetune.py` does not draw
+
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for width, (name, losses) in zip((5, 1.5), curves.items(), strict=True):
