@@ -16,7 +16,7 @@ from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.matrices import Axes, MatrixAxes, matrix_axes
 from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.numerics import saturating_increment
-from jaxopt_lite.core.placement import as_it_lies
+from jaxopt_lite.core.placement import as_it_lies, types_of_split, unseen_update
 from jaxopt_lite.core.ranges import WHOLE_TREE, FiniteNumber, Steps, checked
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import (
@@ -75,6 +75,11 @@ class GaLore(GradientTransformation):
         **extra: Any,
     ) -> tuple[Updates, State]:
         checks.named_tuple("galore", state, GaLoreState)
+        places = types_of_split((updates, state), updates)
+        if places is not None:
+            return unseen_update(
+                GaLore.update, places, self, updates, state, params, **extra
+            )
         g = Flat(updates)
         p = [None] * len(g.leaves) if params is None else _aligned(g, params)
         _check_inexact("gradient", g)

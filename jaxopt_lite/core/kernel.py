@@ -17,6 +17,7 @@ import numpy as np
 from jaxopt_lite.core.checks import describe
 from jaxopt_lite.core.codec import Keeping, seed
 from jaxopt_lite.core.numerics import promote, real, saturating_increment
+from jaxopt_lite.core.placement import everywhere, in_any_mesh
 from jaxopt_lite.core.rule import Rule, keywords
 from jaxopt_lite.core.slots import Keeper
 from jaxopt_lite.core.storage import arithmetic_dtype, widen
@@ -150,7 +151,19 @@ def _move(
         return u, *keeper.keep(commit, new, old, row)
     new = rule.advance(g, old, p, t, **asked("advance"))
     new, row = keeper.keep(commit, new, old, row)
-    return rule.emit(g, new, p, t, **asked("emit")), new, row
+    emit = _unsplit(rule, "emit", g, lambda sharding: sharding)
+    return emit(rule, asked("emit"), g, new, p, t), new, row
+
+
+def _unsplit(
+    rule: Rule, method: str, g: Any, place: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """A method of a rule that may mix the elements of its arrays."""
+
+    def called(rule: Rule, keys: dict[str, Any], *args: Any) -> Any:
+        return getattr(rule, method)(*args, **keys)
+
+    return in_any_mesh(called, g, place) if rule.mixes else called
 
 
 def with_numbers(tree: Any, wide: Any) -> Any:
@@ -195,12 +208,14 @@ def measure_program(
         rule = with_numbers(structure.unflatten(numbers), wide)
         own = {"unit": unit.astype(real(wide)), "shared": with_numbers(shared, wide)}
         keys = {**_given(rule, named, wide), **own}
-        return rule.measure(
-            jnp.asarray(g).astype(wide),
+        g = jnp.asarray(g).astype(wide)
+        return _unsplit(rule, "measure", g, everywhere)(
+            rule,
+            {k: keys[k] for k in keywords(type(rule), "measure") if k in keys},
+            g,
             Keeper(rule, keeping, np.shape(g), wide, None).read(row),
             None if p is None else jnp.asarray(p).astype(wide),
             step,
-            **{k: keys[k] for k in keywords(type(rule), "measure") if k in keys},
         )
 
     return jax.jit(measure)

@@ -67,6 +67,8 @@ class Rule(Value):
             schedule needs the count.
         reads_params: whether `p` is needed; else `p` is None when the caller gives no
             parameters.
+        mixes: whether the arithmetic multiplies matrices, or else mixes elements, in
+            `measure` or `emit`, so that types cannot tell how the result is split.
         stacks: whether traced leaves of one shape go through the arithmetic as one
             stack (`vmap`), which products of matrices gain by.
         trees: the keywords that are trees like the parameters, such as a second
@@ -95,6 +97,7 @@ class Rule(Value):
     own_counts: ClassVar[Mapping[str, str]] = {}
     reads_step: ClassVar[bool] = False
     reads_params: ClassVar[bool] = False
+    mixes: ClassVar[bool] = False
     stacks: ClassVar[bool] = False
     trees: ClassVar[tuple[str, ...]] = ()
 

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AxisType, PartitionSpec, auto_axes
+from jax.sharding import PartitionSpec
 
 from jaxopt_lite.core.codec import Codec, Coded, Keeping, form, random_bits, salt
+from jaxopt_lite.core.placement import in_any_mesh
 from jaxopt_lite.core.rule import Rule, slot_kinds
 from jaxopt_lite.core.storage import widen
 from jaxopt_lite.core.transformation import select
@@ -96,7 +97,8 @@ def encode(codec: Codec, kind: Kind, slot: str, seed: Any, x: Any) -> Coded:
 
         return codec.encode(x.astype(jnp.float32), kind, bits)
 
-    return _in_any_mesh(encoded, x, form(codec, kind, x.shape))(x, seed)
+    place = _like(x, form(codec, kind, x.shape))
+    return in_any_mesh(encoded, x, place)(x, seed)
 
 
 def decode(codec: Codec, kind: Kind, shape: tuple[int, ...], kept: Coded) -> Any:
@@ -106,21 +108,19 @@ def decode(codec: Codec, kind: Kind, shape: tuple[int, ...], kept: Coded) -> Any
         return codec.decode(kept, kind, shape)
 
     whole = jax.ShapeDtypeStruct(shape, jnp.float32)
-    return _in_any_mesh(decoded, kept.codes, whole)(kept)
+    return in_any_mesh(decoded, kept.codes, _like(kept.codes, whole))(kept)
 
 
-def _in_any_mesh(function: Callable[..., Any], x: Any, out: Any) -> Callable[..., Any]:
-    """A function that may reshape, also where types say how arrays are sharded.
+def _like(x: Any, out: Any) -> Callable[[Any], Any]:
+    """Splits arrays as `x`; along the last axis only what has its shape."""
 
-    What it gives is sharded as `x`; along the last axis only what has its shape.
-    """
-    sharding = jax.typeof(x).sharding
-    if AxisType.Explicit not in sharding.mesh.axis_types:
-        return function
-
-    def placed(y: Any) -> Any:
+    def place(sharding: Any) -> Any:
         *outer, last = sharding.spec
-        spec = PartitionSpec(*outer, last if y.shape == x.shape else None)
-        return sharding.update(spec=spec)
 
-    return auto_axes(function, out_sharding=jax.tree.map(placed, out))
+        def placed(y: Any) -> Any:
+            spec = PartitionSpec(*outer, last if y.shape == x.shape else None)
+            return sharding.update(spec=spec)
+
+        return jax.tree.map(placed, out)
+
+    return place

@@ -88,9 +88,10 @@ class ScaleByLBFGS(SharedRule):
     State = ScaleByLBFGSState
     reads_step = True
     reads_params = True
+    mixes = True
 
     def init(self, p: Tensor) -> Memory:
-        many = jnp.zeros((self.memory_size, *p.shape), p.dtype)
+        many = jnp.zeros_like(jnp.broadcast_to(p, (self.memory_size, *p.shape)))
         return Memory(jnp.zeros_like(p), jnp.zeros_like(p), many, jnp.zeros_like(many))
 
     def begin(self) -> Kept:

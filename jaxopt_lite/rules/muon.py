@@ -68,6 +68,7 @@ class ScaleByMuon(SharedRule):
     products: Storage
     Slots = Momentum
     State = MuonState
+    mixes = True
     stacks = True
 
     def begin(self) -> Coefficients:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-from jax.sharding import AxisType, NamedSharding, PartitionSpec, auto_axes
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from jaxopt_lite.combine.galore import GaLore
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import Leafwise
-from jaxopt_lite.core.placement import Whole
+from jaxopt_lite.core.placement import Whole, unseen_update
 from jaxopt_lite.core.rule import keywords
 from jaxopt_lite.core.selectors import Selector
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
@@ -66,15 +66,10 @@ class Zero1(GradientTransformation):
         params: Params | None,
         extra: Mapping[str, Any],
     ) -> tuple[Updates, State]:
-        """The inner update where types say how arrays are split, without these types.
+        """The inner update without the types that say how arrays are split."""
 
-        A product of two matrices would have to say itself how it is split.
-        """
-        arrays = {k: x for k, x in extra.items() if _is_traced(x)}
-        others = {k: x for k, x in extra.items() if k not in arrays}
-
-        def update(inner: Any, *args: Any, **arrays: Any) -> tuple[Updates, State]:
-            return inner.update(*args, **arrays, **others)
+        def update(inner: Any, *args: Any, **extra: Any) -> tuple[Updates, State]:
+            return inner.update(*args, **extra)
 
         places = (
             layout.of_params(g, split=False),
@@ -84,9 +79,7 @@ class Zero1(GradientTransformation):
         typed = jax.tree.map(
             lambda x: NamedSharding(x.mesh.abstract_mesh, x.spec), places
         )
-        return auto_axes(update, out_sharding=typed)(
-            self.inner, g, state, params, **arrays
-        )
+        return unseen_update(update, typed, self.inner, g, state, params, **extra)
 
     def __repr__(self) -> str:
         return f"zero1({self.inner!r}, axis={self.axis!r})"
@@ -107,10 +100,6 @@ def _brings_together(tx: GradientTransformation) -> bool:
     by_rule = isinstance(tx, Leafwise) and "whole" in keywords(type(tx.rule), "emit")
     inner = tx.children().values()
     return by_rule or isinstance(tx, GaLore) or any(map(_brings_together, inner))
-
-
-def _is_traced(x: Any) -> bool:
-    return all(isinstance(y, jax.Array) for y in jax.tree.leaves(x))
 
 
 def _moved(tree: PyTree, shardings: PyTree) -> PyTree:

@@ -278,6 +278,26 @@ def test_under_jit_too():
     assert specs(made(params))[0].mu == {"w": ("data",)}
 
 
+@pytest.mark.parametrize(
+    "tx",
+    [jl.scale_by_muon(), jl.scale_by_galore(4), jl.scale_by_lbfgs(3)],
+    ids=["muon", "galore", "lbfgs"],
+)
+def test_products_of_matrices_where_types_say_how_arrays_are_split(tx):
+    both = mesh("Explicit", data=4, model=2)
+    given = {"tall": place(both, "data", "model"), "wide": place(both, None, "data")}
+    params, g = (tree({"tall": (16, 8), "wide": (8, 16)}, seed=i) for i in range(2))
+    step, split = jax.jit(tx.update), jax.device_put(params, given)
+    expected, whole = step(g, tx.init(params), params)
+    expected, _ = step(params, whole, g)
+    for state in (tx.init(split), jl.sharding.init_state(tx, split, given)):
+        _, first = step(jax.device_put(g, given), state, split)
+        u, second = step(split, first, jax.device_put(g, given))
+        assert specs(u) == specs(given)
+        assert jax.tree.map(jax.typeof, second) == jax.tree.map(jax.typeof, first)
+        assert_close(u, expected, 1e-5)
+
+
 # Errors
 
 
