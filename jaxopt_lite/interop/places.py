@@ -59,11 +59,12 @@ def _slots(
     paths: Sequence[str], leaves: Iterable[Any], known: Collection[str]
 ) -> list[Slot]:
     """In the order of their paths: a container may have another order of its own."""
-    fields = _fields(paths)
+    arrays = [(p, x) for p, x in zip(paths, leaves, strict=True) if not is_end(x)]
+    fields = _fields(
+        path for path, _ in arrays
+    )  # of others a checkpoint may have no trace
     found: dict[str, Slot] = {}
-    for path, x in zip(paths, leaves, strict=True):
-        if is_end(x):
-            continue
+    for path, x in arrays:
         at, node, key, part = _read(path, known)
         slot = found.get(
             at, Slot(at, key, frozenset(fields[node]), Coded(MaskedNode()))
@@ -74,7 +75,7 @@ def _slots(
     return [found[at] for at in sorted(found, key=_by_number)]
 
 
-def _fields(paths: Sequence[str]) -> defaultdict[str, set[str]]:
+def _fields(paths: Iterable[str]) -> defaultdict[str, set[str]]:
     """The names below each node."""
     fields = defaultdict(set)
     for path in paths:

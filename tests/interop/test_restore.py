@@ -124,6 +124,13 @@ def test_numbers_of_python_become_arrays():
     assert list(same_types("", found, tx.init(PARAMS))) == []
 
 
+def test_counts_are_told_apart_without_the_fields_that_hold_no_array():
+    tx = jl.stochastic_rounding(jl.adamw(0.1))
+    state = tx.init(PARAMS)._replace(count=jnp.int32(7))
+    found = restore_state(flatten_state(state), jl.chain(jl.clip(1.0), tx), PARAMS)
+    assert list(same_bits("", found[1], state)) == []
+
+
 def test_boxes_are_seen_through():
     box = nn.Partitioned(PARAMS["dense"]["kernel"], names=(None, "model"))
     params = {"dense": PARAMS["dense"] | {"kernel": box}}
