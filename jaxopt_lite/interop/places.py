@@ -60,9 +60,8 @@ def _slots(
 ) -> list[Slot]:
     """In the order of their paths: a container may have another order of its own."""
     arrays = [(p, x) for p, x in zip(paths, leaves, strict=True) if not is_end(x)]
-    fields = _fields(
-        path for path, _ in arrays
-    )  # of others a checkpoint may have no trace
+    # Of fields without arrays a checkpoint may have no trace.
+    fields = _fields(path for path, _ in arrays)
     found: dict[str, Slot] = {}
     for path, x in arrays:
         at, node, key, part = _read(path, known)

@@ -46,11 +46,12 @@ class Fit(NamedTuple):
 
     @property
     def is_converted(self) -> bool:
-        """Whether dtypes differ, or codes were read or written."""
+        """Whether the dtypes of numbers differ, or codes were read or written."""
+        dtype = _raw(self.plain).dtype
         if self.saved is None or not self.is_other or self.is_wider:
             return False
         kept = jnp.result_type(self.saved.codes), jnp.result_type(self.slot.kept.codes)
-        return {*kept} != {_raw(self.plain).dtype}
+        return jnp.issubdtype(dtype, jnp.inexact) and {*kept} != {dtype}
 
     def kept(self) -> Coded:
         """What the slot holds: to the bit what was saved, where it was in its form.
