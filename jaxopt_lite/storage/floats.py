@@ -65,10 +65,22 @@ def _complex(x: Any) -> str:
 def stochastically_rounded(x: jax.Array, bits: jax.Array) -> jax.Array:
     """One of the two bfloat16 beside a float32, with the chances that keep the mean.
 
-    What is infinite or nan stays so. The bits are cut by hand, since XLA drops a
-    conversion there and back on some devices.
+    What is infinite or nan stays so; the derivative is that of the float32. The bits
+    are cut by hand, since XLA drops a conversion there and back on some devices.
     """
     whole = lax.bitcast_convert_type(x, jnp.uint32)
     cut = (whole + (bits & 0xFFFF)) & jnp.uint32(0xFFFF0000)
     rounded = jnp.where(jnp.isfinite(x), lax.bitcast_convert_type(cut, jnp.float32), x)
-    return rounded.astype(jnp.bfloat16)
+    return moving_with(x, rounded.astype(jnp.bfloat16))
+
+
+@jax.custom_jvp
+def moving_with(x: jax.Array, y: jax.Array) -> jax.Array:
+    """`y`, made of the bits of `x`, with the derivative of `x`: bits have none."""
+    return y
+
+
+@moving_with.defjvp
+def _of_moving_with(primals: tuple[Any, Any], tangents: tuple[Any, Any]) -> Any:
+    (x, y), (dx, _) = primals, tangents
+    return moving_with(x, y), dx.astype(y.dtype)

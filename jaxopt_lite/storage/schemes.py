@@ -10,7 +10,7 @@ from jaxopt_lite.core.codec import Bits
 from jaxopt_lite.core.trees import MaskedNode
 from jaxopt_lite.core.types import Tensor
 from jaxopt_lite.core.value import Value
-from jaxopt_lite.storage.floats import stochastically_rounded
+from jaxopt_lite.storage.floats import moving_with, stochastically_rounded
 
 
 class Scheme(Value):
@@ -83,13 +83,13 @@ class Remainder(Scheme):
 
     def weight(self, p: Tensor, kept: Any) -> Tensor:
         shift = 16 - 8 * self.dtype.itemsize
-        return _at_place(_place(p) + (kept.astype(jnp.int32) << shift))
+        return moving_with(p, _at_place(_place(p) + (kept.astype(jnp.int32) << shift)))
 
     def land(self, w: Tensor, bits: Bits) -> Tensor:
         # Halves go up: half to even, or away from zero, leaves remainders of 2**15,
         # which a signed 16-bit number does not hold.
         cut = (_place(w) + 0x8000) & jnp.int32(-0x10000)
-        return jnp.where(jnp.isfinite(w), _at_place(cut), w)
+        return moving_with(w, jnp.where(jnp.isfinite(w), _at_place(cut), w))
 
     def keep(self, w: Tensor, p: Tensor, bits: Bits) -> Tensor:
         shift = 16 - 8 * self.dtype.itemsize

@@ -59,7 +59,9 @@ def store_state(
         The same transformation; slots that are coded are `Coded(codes, scales)`, two
         trees like the parameters, or one of bfloat16. `update` takes the state of
         another codec of the package, or that without any, and gives it in its own:
-        a checkpoint goes on with another, and a jitted step is traced once more.
+        a checkpoint goes on with another, and a jitted step is traced once more. Not
+        told apart are `Blocks` that differ in powers alone, and `"int8"` and `"int4"`
+        where the last axis has one element. Derivatives do not pass through codes.
 
     Raises:
         TypeError: if `tx` is no transformation, or another library's, whose slots do

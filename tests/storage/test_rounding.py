@@ -158,6 +158,16 @@ def test_the_limit_is_named_and_the_remainder_is_of_what_is_there():
     assert scheme.weight(there, scheme.keep(w, there, None)) == w
 
 
+def test_what_is_kept_is_measured_against_what_the_addition_gives():
+    # As above, by an update: the remainder says that 1 stands for 2**-8.
+    tx, p = jl.kahan(jl.sgd(1.0)), jnp.ones(1, jnp.bfloat16)
+    remainder = jnp.full(1, 2.0**-8 - 1, jnp.bfloat16)
+    state = tx.init(p)._replace(remainder=remainder)
+    u, state = tx.update(jnp.full(1, 2.0**-8 - 2.0**-30), state, p)
+    assert (p + u).astype(p.dtype) == 0
+    assert state.remainder == 2.0**-30
+
+
 def test_another_librarys_optimizer():
     tx = jl.master_weights(optax.adam(0.01))
     params, state = train(tx, normal(0), 5)
@@ -241,6 +251,26 @@ def test_the_state_of_another_wrapper():
     state = tx.init({**params, "w": normal(0, (3,))})
     text = message(ValueError, tx.update, params, state, params)
     assert "'w': found bfloat16[3], expected bfloat16[4,3]" in text
+
+
+def test_the_derivative_is_that_of_what_is_rounded(unoptimized):
+    start = normal(0, (8,))
+
+    def loss(rate, scheme):
+        wrap = SCHEMES.get(scheme, lambda tx: tx)
+        tx, params = wrap(jl.sgd(rate, momentum=0.5)), start
+        params = params if scheme in SCHEMES else params.astype(jnp.float32)
+        state = tx.init(params)
+        for _ in range(2):
+            u, state = tx.update(params, state, params)
+            params = (params + u).astype(params.dtype)
+        return jnp.sum(params.astype(jnp.float32) ** 2)
+
+    derivative = jax.jit(jax.grad(loss), static_argnums=1)
+    expected = float(derivative(jnp.float32(0.1), "in float32"))
+    for scheme in SCHEMES:
+        found = derivative(jnp.float32(0.1), scheme)
+        assert found == pytest.approx(expected, rel=0.03), scheme
 
 
 def test_repr_tells_what_is_kept():
