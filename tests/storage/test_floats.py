@@ -6,6 +6,8 @@ import numpy as np
 
 import jaxopt_lite as jl
 from jaxopt_lite.core.codec import random_bits, salt, seed
+from jaxopt_lite.core.slots import encode
+from jaxopt_lite.core.types import SIGNED
 from jaxopt_lite.storage.floats import stochastically_rounded
 
 
@@ -44,6 +46,15 @@ def test_float32_keeps_what_is_computed_in_float64(x64):
     assert state.trace.dtype == jnp.float32
     u, state = tx.update(jnp.ones((2, 2)), state)
     assert (u.dtype, state.trace.dtype) == (jnp.float64, jnp.float32)
+
+
+def test_slots_of_one_leaf_are_rounded_by_chances_of_their_own():
+    x = jnp.full((64, 48), np.pi, jnp.float32)
+    mu, nu = (
+        encode(jl.Bfloat16(), SIGNED, slot, seed(1, salt("w")), x).codes
+        for slot in ("mu", "nu")
+    )
+    assert not jnp.array_equal(mu, nu)
 
 
 def test_random_bits_are_even_and_depend_on_all():
