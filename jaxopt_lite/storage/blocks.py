@@ -63,9 +63,10 @@ class Blocks(Codec):
             ("signed_power", _POWERS),
             ("non_negative_power", _POWERS),
         ):
-            if getattr(self, name) not in allowed:
+            given = getattr(self, name)
+            if type(given) is not int or given not in allowed:
                 raise ValueError(
-                    f"Blocks: {name} is {getattr(self, name)!r}; expected one of "
+                    f"Blocks: {name} is {given!r}; expected one of "
                     f"{', '.join(map(str, allowed))}."
                 )
         if type(self.block) is not int or self.block < 1:
@@ -136,6 +137,7 @@ def _largest(x: jax.Array, block: int) -> jax.Array:
     writes the floats themselves to memory before it takes the maximum.
     """
     *outer, length = x.shape
+    block = min(block, max(length, 1))
     blocks = -(-length // block)
     padding = [(0, 0)] * len(outer) + [(0, blocks * block - length)]
     whole = lax.bitcast_convert_type(jnp.pad(x, padding), jnp.int32)
@@ -146,6 +148,7 @@ def _largest(x: jax.Array, block: int) -> jax.Array:
 def _spread(scales: jax.Array, block: int, shape: tuple[int, ...]) -> jax.Array:
     """The scale of its block at each element of an array of a shape."""
     *outer, blocks = scales.shape
+    block = min(block, max(shape[-1], 1))
     wide = jnp.broadcast_to(scales[..., None], (*outer, blocks, block))
     return wide.reshape(*outer, blocks * block)[..., : shape[-1]]
 

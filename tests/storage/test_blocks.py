@@ -111,6 +111,13 @@ def test_codes_have_the_shape_of_the_array_or_half_of_it():
     assert kept.scales.shape == (4, 3)
 
 
+def test_a_block_longer_than_the_array_takes_no_memory():
+    codec, x = jl.Blocks(block=2**40), sample(SIGNED, (2, 8))
+    found, kept = through(codec, SIGNED, x)
+    assert kept.scales.shape == (2, 1)
+    assert np.all(np.abs(found - x) <= 0.04 * np.abs(x).max(1, keepdims=True))
+
+
 def test_two_codes_of_a_byte_do_not_touch():
     x = np.array([[7, -7, -1, 7, 0]], np.float32) ** 2 * [[1, -1, -1, 1, 0]] / 49
     found, kept = through(CODECS["int4"], SIGNED, x.astype(np.float32))
@@ -153,6 +160,7 @@ def test_of_nothing_and_of_zeros(which):
     ("given", "text"),
     [
         ({"bits": 5}, "Blocks: bits is 5; expected one of 4, 8."),
+        ({"bits": 8.0}, "Blocks: bits is 8.0; expected one of 4, 8."),
         ({"signed_power": 3}, "Blocks: signed_power is 3; expected one of 1, 2, 4, 8."),
         (
             {"non_negative_power": 0},
@@ -163,7 +171,7 @@ def test_of_nothing_and_of_zeros(which):
             "Blocks: block is 0; expected a whole number of 1 or more.",
         ),
     ],
-    ids=["bits", "signed_power", "non_negative_power", "block"],
+    ids=["bits", "bits as a float", "signed_power", "non_negative_power", "block"],
 )
 def test_errors(given, text):
     assert message(ValueError, jl.Blocks, **given) == text
