@@ -142,7 +142,7 @@ def _rewritten(
             f"their state holds; expected transformations of jaxopt_lite. Give "
             f"`{name}` those that are, and `chain` the rest."
         )
-    if not isinstance(tx, Leafwise):
+    if not isinstance(tx, Leafwise) or not tx.rule.Slots._fields:
         return tx
     storage = dataclasses.replace(tx.storage, **dict(fields))
     return dataclasses.replace(tx, storage=storage)

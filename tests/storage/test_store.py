@@ -84,6 +84,11 @@ def test_large_matrices_are_coded():
     assert isinstance(nu.scales["bias"], tuple)
 
 
+def test_what_keeps_nothing_is_as_it_was():
+    tx = jl.sgd(0.1)
+    assert jl.store_state(tx, "int8") == jl.offload_state(tx) == tx
+
+
 def test_codecs_by_path():
     codec = jl.by_path({"kernel": "int4", "bias": jl.Bfloat16(), "*": "float32"})
     tx = jl.store_state(jl.trace(0.9), codec, where=lambda p: True)
