@@ -273,6 +273,12 @@ def test_the_derivative_is_that_of_what_is_rounded(unoptimized):
         assert found == pytest.approx(expected, rel=0.03), scheme
 
 
+def test_the_count_stays_where_int32_ends():
+    tx, p = jl.stochastic_rounding(jl.sgd(0.1)), normal(0, (3,))
+    last = tx.init(p)._replace(count=jnp.int32(2**31 - 1))
+    assert tx.update(p, last, p)[1].count == last.count
+
+
 def test_repr_tells_what_is_kept():
     inner = repr(jl.trace(0.9))
     assert repr(jl.kahan(jl.trace(0.9))) == f"kahan({inner})"
