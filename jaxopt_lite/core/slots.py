@@ -112,14 +112,15 @@ def decode(codec: Codec, kind: Kind, shape: tuple[int, ...], kept: Coded) -> Any
 
 
 def _like(x: Any, out: Any) -> Callable[[Any], Any]:
-    """Splits arrays as `x`; along the last axis only what has its shape."""
+    """Splits arrays as `x` along the axes that are as long, if they have as many."""
 
     def place(sharding: Any) -> Any:
-        *outer, last = sharding.spec
-
         def placed(y: Any) -> Any:
-            spec = PartitionSpec(*outer, last if y.shape == x.shape else None)
-            return sharding.update(spec=spec)
+            axes = zip(sharding.spec, x.shape, y.shape, strict=False)
+            spec = [name if n == m else None for name, n, m in axes]
+            return sharding.update(
+                spec=PartitionSpec(*spec if x.ndim == y.ndim else ())
+            )
 
         return jax.tree.map(placed, out)
 

@@ -153,6 +153,30 @@ def test_on_eight_devices_the_codes_are_those_of_one(codec, axes):
         assert codes.sharding.spec == places["kernel"]
 
 
+class OneScale(jl.Codec):
+    """Bytes, relative to the largest magnitude of the whole array."""
+
+    has_scales = True
+
+    def encode(self, x, kind, bits):
+        scale = jnp.max(jnp.abs(x), initial=1e-30)
+        return Coded(jnp.round(127 * x / scale).astype(jnp.int8), scale)
+
+    def decode(self, kept, kind, shape):
+        return kept.codes.astype(jnp.float32) * (kept.scales / 127)
+
+
+def test_scalars_in_an_explicit_mesh():
+    tx = jl.store_state(jl.trace(0.9), OneScale())
+    mesh = jax.make_mesh((4,), ("data",), axis_types=(AxisType.Explicit,))
+    params = {"kernel": tree(0)["kernel"], "scalar": jnp.ones(())}
+    places = {"kernel": PartitionSpec("data"), "scalar": PartitionSpec()}
+    spread = jax.device_put(params, {k: NamedSharding(mesh, places[k]) for k in params})
+    found, expected = (tx.update(p, tx.init(p), p)[1].trace for p in (spread, params))
+    assert_same_bits(found, expected)
+    assert found.codes["kernel"].sharding.spec[0] == "data"
+
+
 @each_codec
 def test_a_skipped_step_leaves_every_bit(codec):
     tx = jl.apply_if_finite(jl.store_state(jl.adamw(0.1), codec), 9)
