@@ -93,7 +93,7 @@ class Remainder(Scheme):
 
     def keep(self, w: Tensor, p: Tensor, bits: Bits) -> Tensor:
         shift = 16 - 8 * self.dtype.itemsize
-        rest = jnp.where(jnp.isfinite(w), _place(w) - _place(p), 0)
+        rest = _place(w) - _place(p)
         if shift:
             rest = (rest + (bits() >> (32 - shift)).astype(jnp.int32)) >> shift
         ends = jnp.iinfo(self.dtype)

@@ -96,6 +96,18 @@ def test_sixteen_bits_hold_every_float32():
     assert jnp.array_equal(scheme.weight(p, scheme.keep(w, p, None)), w)
 
 
+@pytest.mark.parametrize("dtype", [jnp.int8, jnp.int16])
+def test_what_is_nan_stays_nan(dtype):
+    scheme = Remainder(jnp.dtype(dtype))
+    every = jnp.array([0x7FFFFFFF, 0x7FC00000, 0xFFFFFFFF, 0xFFC00000], jnp.uint32)
+    w = jax.lax.bitcast_convert_type(every, jnp.float32)
+    landed = scheme.land(w, None)
+    assert jnp.all(jnp.isnan(landed))
+    for p in (nearest(landed), -nearest(landed)):
+        kept = scheme.keep(w, p, lambda: every)
+        assert jnp.all(jnp.isnan(scheme.weight(p, kept)))
+
+
 def test_eight_bits_are_right_in_the_mean():
     scheme = Remainder(jnp.dtype(jnp.int8))
     w = jnp.full(20_000, 1 + 2.0**-20)
