@@ -111,6 +111,14 @@ def test_codes_have_the_shape_of_the_array_or_half_of_it():
     assert kept.scales.shape == (4, 3)
 
 
+@every_map
+def test_zero_stays_zero_whatever_the_chance(which):
+    name, kind = which
+    x = jnp.zeros((1, 16)).at[0, 0].set(1)
+    kept = CODECS[name].encode(x, kind, lambda: jnp.zeros(x.shape, jnp.uint32))
+    assert not jnp.any(CODECS[name].decode(kept, kind, x.shape)[0, 1:])
+
+
 def test_a_block_longer_than_the_array_takes_no_memory():
     codec, x = jl.Blocks(block=2**40), sample(SIGNED, (2, 8))
     found, kept = through(codec, SIGNED, x)

@@ -38,6 +38,9 @@ def test_what_is_exact_or_not_finite_stays():
     x = jnp.array([0.0, -0.0, 1.5, -2.0, jnp.inf, -jnp.inf, jnp.nan, -jnp.nan])
     found = stochastically_rounded(x, jnp.full(8, 0xFFFFFFFF, jnp.uint32))
     assert jnp.array_equal(found, x.astype(jnp.bfloat16), equal_nan=True)
+    # Of all ones is the nan that GPUs give.
+    nan = jax.lax.bitcast_convert_type(jnp.uint32(0x7FFFFFFF), jnp.float32)
+    assert jnp.isnan(stochastically_rounded(nan, jnp.uint32(0xFFFFFFFF)))
 
 
 def test_float32_keeps_what_is_computed_in_float64(x64):

@@ -84,6 +84,15 @@ def test_large_matrices_are_coded():
     assert isinstance(nu.scales["bias"], tuple)
 
 
+def test_which_are_coded_where_nothing_is_said():
+    shapes = {"vector": (5000,), "least": (64, 64), "less": (63, 65), "cube": (16,) * 3}
+    params = {k: jax.ShapeDtypeStruct(s, jnp.float32) for k, s in shapes.items()}
+    params["complex"] = jax.ShapeDtypeStruct((64, 64), jnp.complex64)
+    tx = jl.store_state(jl.trace(0.9), "int8")
+    codes = jax.eval_shape(tx.init, params).inner_state.trace.codes
+    assert {k for k, x in codes.items() if x.dtype == jnp.int8} == {"least", "cube"}
+
+
 def test_what_keeps_nothing_is_as_it_was():
     tx = jl.sgd(0.1)
     assert jl.store_state(tx, "int8") == jl.offload_state(tx) == tx
