@@ -69,7 +69,7 @@ def test_around_a_guard_it_tells_what_was_not_taken():
         (jl.clip_by_global_norm(1.0), True),
         (jl.chain(jl.chain(jl.clip_by_global_norm(1.0)), jl.sgd(0.1)), True),
         (jl.apply_if_finite(jl.skip_spikes(jl.clip_by_global_norm(1.0)), 3), True),
-        (jl.clip_by_global_norm(lambda count: 5.0 - 4.0 * count), True),
+        (jl.clip_by_global_norm(lambda n: 1.0 + 4.0 * n * (n - 1)), True),
         (jl.chain(jl.scale(0.1), jl.clip_by_global_norm(1.0)), False),
         (jl.masked(jl.clip_by_global_norm(1.0), jl.weights_only), False),
         (jl.MultiSteps(jl.clip_by_global_norm(1.0), 2), False),
