@@ -171,9 +171,16 @@ def _in_place_of(old: Any, new: Any) -> Any:
         return new
     raw = _raw(old)
     placed = placed_like(raw, jnp.array(_raw(new), raw.dtype, copy=True))
+    if _memory(placed) != _memory(raw):
+        placed = jax.device_put(placed, raw.sharding)
     if raw is old:
         return placed
     return jax.random.wrap_key_data(placed, impl=jax.random.key_impl(old))
+
+
+def _memory(x: Any) -> Any:
+    """In which memory of its devices an array lies, as far as can be seen."""
+    return None if isinstance(x, jax.core.Tracer) else x.sharding.memory_kind
 
 
 def _listed(found: Sequence[Slot]) -> str:

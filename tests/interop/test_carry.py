@@ -1,5 +1,6 @@
 """Runs that begin in Optax and go on here, and the other way."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -266,6 +267,28 @@ def test_it_lies_where_the_parameters_lie():
     tx = jl.trace(0.9)
     saved = jax.tree.map(np.asarray, tx.init({"w": jnp.ones((2, 4))}))
     assert from_optax(saved, tx, params).trace["w"].sharding == spread
+
+
+def test_boxes_are_no_part_of_the_path():
+    boxed = {"w": nn.Partitioned(jnp.ones((2, 4)), (None, "d"))}
+    _, state = optax.adam(0.1).update(boxed, optax.adam(0.1).init(boxed), boxed)
+    saved = serialization.to_state_dict(state)
+    assert saved["0"]["mu"]["w"].keys() == {"value"}
+    for params in (boxed, nn.unbox(boxed)):
+        tx = jl.store_state(jl.adam(0.1), "int8", where=lambda p: True)
+        with pytest.warns(UserWarning, match="\"nu of 'w'\" are converted"):
+            found = from_optax(saved, tx, params)
+        assert jax.tree.structure(found) == jax.tree.structure(tx.init(params))
+        saved = serialization.to_state_dict(found)
+
+
+@pytest.mark.skipif(not hasattr(jax, "memory"), reason="this JAX knows no host memory")
+def test_what_lay_on_the_host_lies_on_the_device():
+    params = {"w": jnp.ones((2, 4))}
+    state = jl.offload_state(jl.adam(0.1), where=lambda p: True).init(params)
+    found = to_optax_state(state, optax.adam(0.1), params)
+    own = jax.tree.map(lambda x: x.sharding, optax.adam(0.1).init(params))
+    assert jax.tree.map(lambda x: x.sharding, found) == own
 
 
 WRAPPERS = {

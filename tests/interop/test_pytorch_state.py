@@ -365,6 +365,16 @@ def test_axes_are_given_by_path_or_by_a_function(transpose: Any) -> None:
     np.testing.assert_array_equal(state[0].mu["dense"]["kernel"], x.T)
 
 
+def test_square_arrays_are_turned_too() -> None:
+    x = np.arange(4.0).reshape(2, 2)
+    state_dict = state_dict_of([{**entry(2, 2), "exp_avg": x}])
+    params = {"kernel": jnp.ones((2, 2))}
+    state = pytorch.load_state_dict(
+        jl.adam(0.1), params, state_dict, ["kernel"], TURNED
+    )
+    np.testing.assert_array_equal(state[0].mu["kernel"], x.T)
+
+
 @pytest.mark.parametrize(
     ("tx", "entries"),
     [
