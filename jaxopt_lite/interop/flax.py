@@ -69,7 +69,7 @@ def _train_state() -> type:
         Raises:
             ImportError: if Flax is not installed.
             ValueError: from `flax.serialization`, if the fields saved are others.
-            TypeError: from `apply_gradients`, if `tx` is no transformation.
+            TypeError: from `create` and `apply_gradients`, if `tx` is none.
 
         Example:
             >>> import jax.numpy as jnp
@@ -86,6 +86,13 @@ def _train_state() -> type:
         """
 
         __qualname__ = "TrainState"
+
+        @classmethod
+        def create(cls, *, tx: Any, **fields: Any) -> Self:
+            """The state before the first step, with `apply_fn`, `params` and more."""
+            as_transformation(tx, "TrainState: tx")
+            stock: Any = super()
+            return stock.create(tx=tx, **fields)
 
         def apply_gradients(self, *, grads: Updates, **extra: Any) -> Self:
             """The state after a step.

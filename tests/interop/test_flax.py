@@ -102,12 +102,13 @@ def test_what_optax_does_not_take_is_not_passed():
 
 def test_a_tx_that_is_no_transformation():
     state = create(jl.sgd(0.1)).replace(tx=0.1)
-    with pytest.raises(TypeError) as caught:
-        state.apply_gradients(grads=GRADS)
-    assert str(caught.value) == (
-        "TrainState: tx is 0.1, a float; expected a transformation with `init` and "
-        "`update`, such as `scale(0.1)`."
-    )
+    for call in (lambda: state.apply_gradients(grads=GRADS), lambda: create(0.1)):
+        with pytest.raises(TypeError) as caught:
+            call()
+        assert str(caught.value) == (
+            "TrainState: tx is 0.1, a float; expected a transformation with `init` and "
+            "`update`, such as `scale(0.1)`."
+        )
 
 
 class WithStatistics(TrainState):
