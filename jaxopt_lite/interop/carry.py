@@ -67,6 +67,12 @@ def from_optax(state: PyTree, tx: Any, params: Params) -> State:
     Warns:
         UserWarning: as `restore_state`.
 
+    `nnx.Optimizer` keeps a state in boxes. It goes on with another one by
+
+        state = from_optax(saved, tx, nnx.state(model, nnx.Param))
+        boxes = jax.tree.structure(optimizer.opt_state)
+        optimizer.opt_state = jax.tree.unflatten(boxes, jax.tree.leaves(state))
+
     Example:
         >>> import jax.numpy as jnp
         >>> import jaxopt_lite as jl

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from flax import serialization
+from flax import nnx, serialization
 
 import jaxopt_lite as jl
 from jaxopt_lite.interop import from_optax, to_optax, to_optax_state
@@ -267,6 +267,21 @@ def test_it_lies_where_the_parameters_lie():
     tx = jl.trace(0.9)
     saved = jax.tree.map(np.asarray, tx.init({"w": jnp.ones((2, 4))}))
     assert from_optax(saved, tx, params).trace["w"].sharding == spread
+
+
+def test_an_optimizer_of_nnx_goes_on():
+    model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
+    grads = jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param))
+    theirs = nnx.Optimizer(model, optax.adam(0.1), wrt=nnx.Param)
+    theirs.update(model, grads)
+    tx = jl.chain(jl.clip(9.0), jl.adam(0.1))
+    optimizer = nnx.Optimizer(model, tx, wrt=nnx.Param)
+    state = from_optax(theirs.opt_state, tx, nnx.state(model, nnx.Param))
+    boxes = jax.tree.structure(optimizer.opt_state)
+    optimizer.opt_state = jax.tree.unflatten(boxes, jax.tree.leaves(state))
+    optimizer.update(model, grads)
+    assert optimizer.opt_state[1][0].count[...] == 2
+    assert_close(optimizer.opt_state[1][0].mu["bias"][...], jnp.array([0.19]), 1e-6)
 
 
 def test_boxes_are_no_part_of_the_path():
