@@ -106,7 +106,8 @@ def test_codes_go_on_here_and_back():
     assert jax.tree.map(jax.typeof, kept) == jax.tree.map(jax.typeof, tx.init(params))
     np.testing.assert_array_equal(kept[0].nu.codes["scale"], state[0].nu["scale"])
     clipped = jl.chain(jl.clip(1.0), tx)
-    for saved in (kept, serialization.to_state_dict(kept)):
+    restored = jax.tree.map(np.asarray, serialization.to_state_dict(kept))
+    for saved in (kept, restored):
         again = from_optax(saved, clipped, params)
         with pytest.warns(UserWarning, match="are converted") as caught:
             back = to_optax_state(saved, theirs, params)
@@ -120,6 +121,13 @@ def test_codes_go_on_here_and_back():
         for name, scale in (("mu", 0.03), ("nu", 0.03)):
             x, y = (getattr(s[0], name)["dense"]["kernel"] for s in (back, state))
             assert 0 < np.max(np.abs(x - y)) < scale * np.max(np.abs(y))
+
+
+def test_codes_of_a_parameter_that_is_gone_are_said():
+    one = jl.store_state(jl.trace(0.9), "int8", where=lambda p: True)
+    state = one.init(jnp.ones((4, 8)))
+    with pytest.raises(ValueError, match="found '0/trace'; expected \"trace of"):
+        to_optax_state((state.inner_state,), optax.trace(0.9), {"w": jnp.ones((4, 8))})
 
 
 def test_codes_of_another_form_are_refused():
@@ -289,12 +297,13 @@ def test_boxes_are_no_part_of_the_path():
     _, state = optax.adam(0.1).update(boxed, optax.adam(0.1).init(boxed), boxed)
     saved = serialization.to_state_dict(state)
     assert saved["0"]["mu"]["w"].keys() == {"value"}
-    for params in (boxed, nn.unbox(boxed)):
-        tx = jl.store_state(jl.adam(0.1), "int8", where=lambda p: True)
-        with pytest.warns(UserWarning, match="\"nu of 'w'\" are converted"):
-            found = from_optax(saved, tx, params)
-        assert jax.tree.structure(found) == jax.tree.structure(tx.init(params))
-        saved = serialization.to_state_dict(found)
+    tx = jl.store_state(jl.adam(0.1), "int8", where=lambda p: True)
+    with pytest.warns(UserWarning, match="\"nu of 'w'\" are converted"):
+        coded = from_optax(saved, tx, boxed)
+    assert jax.tree.structure(coded) == jax.tree.structure(tx.init(boxed))
+    found = from_optax(serialization.to_state_dict(coded), tx, nn.unbox(boxed))
+    assert jax.tree.structure(found) == jax.tree.structure(tx.init(nn.unbox(boxed)))
+    assert list(same_bits("", found, nn.unbox(coded))) == []
 
 
 @pytest.mark.skipif(not hasattr(jax, "memory"), reason="this JAX knows no host memory")
