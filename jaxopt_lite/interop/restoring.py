@@ -68,7 +68,9 @@ class Fit(NamedTuple):
             return Coded(_in_place_of(old.codes, array))
         field, path = self.slot.key
         coded = encoded(array, old, field, path or "")
-        return jax.tree.map(lambda x: placed_like(old.codes, x), coded)
+        if coded is None:
+            return Coded(placed_like(old.codes, array))
+        return Coded(*map(_in_place_of, old, coded))
 
 
 def carried(where: str, saved: PyTree, tx: Any, params: Params) -> Any:

@@ -18,11 +18,11 @@ def decoded(kept: Coded, shape: tuple[int, ...]) -> Tensor | None:
     return None if found is None else decode(*found, shape, kept)
 
 
-def encoded(x: Tensor, like: Coded, slot: str, path: str) -> Coded:
-    """An array as the slot of a parameter keeps it; as it is if no codec has a name."""
+def encoded(x: Tensor, like: Coded, slot: str, path: str) -> Coded | None:
+    """An array in the form of a slot of a parameter; None if no codec with a name is."""
     found = _codec(like, x.shape)
     if found is None:
-        return Coded(x)
+        return None
     return encode(*found, slot, jnp.asarray(salt(path)), x)
 
 

@@ -277,6 +277,20 @@ def test_it_lies_where_the_parameters_lie():
     assert from_optax(saved, tx, params).trace["w"].sharding == spread
 
 
+def test_codes_lie_where_zero1_puts_them():
+    mesh = jax.sharding.Mesh(jax.devices()[:2], "data")
+    everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
+    params = jax.device_put({"w": jnp.ones((4, 64))}, everywhere)
+    inner = jl.store_state(jl.scale_by_adam(), "int8", where=lambda p: True)
+    tx = jl.sharding.zero1(inner, everywhere)
+    with pytest.warns(UserWarning, match="are converted"):
+        found = from_optax(optax.scale_by_adam().init(params), tx, params)
+    expected = tx.init(params)
+    for x, y in zip(found.nu, expected.nu, strict=True):
+        assert x["w"].sharding.is_equivalent_to(y["w"].sharding, 2)
+        assert not x["w"].is_fully_replicated
+
+
 def test_an_optimizer_of_nnx_goes_on():
     model = nnx.Linear(2, 1, rngs=nnx.Rngs(0))
     grads = jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param))
