@@ -250,6 +250,11 @@ def test_galore_gathers_matrices_only_where_it_looks_for_directions(kind):
     rest = messages_in_branches(compiled)
     assert rest["all-gather", "f32[24,160]"] == 2
     assert {array for _, array in rest} == {"f32[24,160]", "f32[2]"}
+    _, state = compiled.output_shardings
+    places = jl.sharding.state_sharding(
+        tx, tree(MATRICES), place(mesh(kind)), zero_axis="data"
+    )
+    assert specs(state) == specs(places)
 
 
 # Every optimizer
