@@ -277,6 +277,13 @@ def test_it_lies_where_the_parameters_lie():
     assert from_optax(saved, tx, params).trace["w"].sharding == spread
 
 
+def test_what_is_carried_shares_no_memory():
+    _, state = half(optax.trace(0.9), 1)
+    found = from_optax(state, jl.trace(0.9), PARAMS)
+    jax.tree.map(lambda x: x.delete(), state)
+    assert np.isfinite(found.trace["scale"]).all()
+
+
 def test_codes_lie_where_zero1_puts_them():
     mesh = jax.sharding.Mesh(jax.devices()[:2], "data")
     everywhere = jax.sharding.NamedSharding(mesh, jax.sharding.PartitionSpec())
