@@ -19,7 +19,7 @@ def decoded(kept: Coded, shape: tuple[int, ...]) -> Tensor | None:
 
 
 def encoded(x: Tensor, like: Coded, slot: str, path: str) -> Coded | None:
-    """An array in the form of a slot of a parameter; None if no codec with a name is."""
+    """An array in the form of a parameter's slot; None if no codec has a name."""
     found = _codec(like, x.shape)
     if found is None:
         return None
