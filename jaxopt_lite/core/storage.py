@@ -93,7 +93,12 @@ class Storage(Value):
         return () if self.codec is None else (self.codec,)
 
     def judge(self, flat: Flat) -> None:
-        """Warns of patterns that match no parameter; see `ByPath.judge`."""
+        """Warns of patterns that match no parameter; see `ByPath.judge`.
+
+        Silent beside one array without a name: `flatten` puts it in the place of all.
+        """
+        if flat.paths == [""]:
+            return
         for told, given in (
             ("store_state: codec", self.codec),
             ("store_state: where", self.where),

@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from jaxopt_lite.core.transformation import GradientTransformation, as_transform
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params, PyTree
 from jaxopt_lite.interop.derived import DERIVED, completed
-from jaxopt_lite.interop.places import Slot, are_one, matched, positions, slots
+from jaxopt_lite.interop.places import Key, Slot, are_one, matched, positions, slots
 from jaxopt_lite.storage.read import decoded, encoded
 
 
@@ -92,16 +93,11 @@ def carried(where: str, saved: PyTree, tx: Any, params: Params) -> Any:
     arrays = [_at(slot, flat.leaves) for slot in wanted]
     _refuse_shapes(where, "what was saved", found)
     _refuse_shapes(where, "the state of these parameters", arrays)
-    uncoded = slots(jax.eval_shape(made.mapped(_uncoded).init, params), known)
-    plain = {slot.at: slot.kept.codes for slot in uncoded}
-    taken = matched(wanted, found)
+    uncoded = jax.eval_shape(made.mapped(_uncoded).init, params)
+    plain, taken = _plain(arrays, slots(uncoded, known)), matched(wanted, found)
     fits = [
-        _fit(
-            slot,
-            plain.get(slot.at, slot.kept.codes),
-            None if j is None else found[j].kept,
-        )
-        for slot, j in zip(arrays, taken, strict=True)
+        _fit(slot, shape, None if j is None else found[j].kept)
+        for slot, shape, j in zip(arrays, plain, taken, strict=True)
     ]
     if fits and all(fit.saved is None for fit in fits):
         raise ValueError(
@@ -131,6 +127,26 @@ def _at(slot: Slot, leaves: Sequence[Any]) -> Slot:
     return slot._replace(
         kept=Coded(*(i if is_end(i) else leaves[i] for i in slot.kept))
     )
+
+
+def _plain(coded: Sequence[Slot], uncoded: Sequence[Slot]) -> list[Any]:
+    """The shape of each slot without codes.
+
+    The state may have a count more with codes, and then stands a node deeper.
+    """
+    alike = {slot.at: slot for slot in uncoded}
+    there = {slot.at for slot in coded}
+    deeper: defaultdict[Key, deque[Slot]] = defaultdict(deque)
+    for slot in uncoded:
+        if slot.at not in there:
+            deeper[slot.key].append(slot)
+
+    def shape(slot: Slot) -> Any:
+        if slot.at not in alike and deeper[slot.key]:
+            slot = deeper[slot.key].popleft()
+        return alike.get(slot.at, slot).kept.codes
+
+    return list(map(shape, coded))
 
 
 def _fit(slot: Slot, plain: Any, saved: Coded | None) -> Fit:

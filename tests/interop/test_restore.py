@@ -169,6 +169,29 @@ def test_codes_of_a_codec_of_ones_own():
     assert "'dense/bias': trace int8[6]" in text
 
 
+def test_a_codec_of_ones_own_codes_at_the_next_update():
+    plain = jl.trace(0.9)
+    own = jl.store_state(plain, jl.Blocks(block=2), where=jl.weights_only)
+    text = "'count' begin anew; \"trace of 'dense/kernel'\" are converted.$"
+    with pytest.warns(UserWarning, match=text):
+        found = restore_state(stepped(plain), own, PARAMS)
+    kept = found.inner_state.trace
+    assert list(same_bits("", kept.codes, stepped(plain).trace)) == []
+    _, after = own.update(PARAMS, found, PARAMS)
+    assert after.inner_state.trace.codes["dense"]["kernel"].dtype == np.int8
+
+
+def test_codes_may_need_a_count_more():
+    tx = kept(jl.sgd(0.1, momentum=0.9), "int8")
+    plain = stepped(jl.sgd(0.1, momentum=0.9))
+    with pytest.warns(UserWarning, match="'0/count' begin anew; .* are converted.$"):
+        found = restore_state(plain, tx, PARAMS)
+    assert list(same_types("", found, tx.init(PARAMS))) == []
+    with pytest.warns(UserWarning, match="are converted.$"):
+        back = restore_state(found, jl.sgd(0.1, momentum=0.9), PARAMS)
+    assert_close(back[0].trace, plain[0].trace, 0.02)
+
+
 def test_what_has_no_name_of_its_own():
     twice = {"a/b": jnp.ones(1), "a": {"b": jnp.ones(1)}}
     assert message(ValueError, flatten_state, twice) == (

@@ -297,6 +297,8 @@ def test_patterns_that_match_nothing():
     ):
         with pytest.raises(UserWarning, match=f"{what}: by_path has(.|\n)*'kernal'"):
             tx.init(tree(0))
+    where = jl.by_path({"kernel": True, "*": False})
+    jl.offload_state(jl.flatten(jl.trace(0.9)), where).init(tree(0))  # one array
 
 
 def test_a_state_that_no_codec_gives():
