@@ -1,7 +1,7 @@
 """What each array of a state is, told by its path alone."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -64,7 +64,8 @@ def _slots(
     fields = _fields(path for path, _ in arrays)
     found: dict[str, Slot] = {}
     for path, x in arrays:
-        at, node, key, part = _read(path, known)
+        bare = _unboxed(path, fields, known)
+        at, node, key, part = _read(bare, known)
         slot = found.get(
             at, Slot(at, key, frozenset(fields[node]), Coded(MaskedNode()))
         )
@@ -85,6 +86,16 @@ def _fields(paths: Iterable[str]) -> defaultdict[str, set[str]]:
     return fields
 
 
+def _unboxed(path: str, fields: Mapping[str, set[str]], known: Collection[str]) -> str:
+    """A path without what a box calls its one array.
+
+    A checkpoint without a target has that as a name like any other.
+    """
+    above, _, name = path.rpartition("/")
+    is_boxed = name in ("value", "raw_value") and fields[above] == {name}
+    return above if above and is_boxed and not _ways(path.split("/"), known) else path
+
+
 def _read(path: str, known: Collection[str]) -> tuple[str, str, Key, str]:
     """Where a slot stands, the node of its field, its key, and the part that it is."""
     above, below, number = _split(path.split("/"), known)
@@ -102,21 +113,25 @@ def _split(
 ) -> tuple[list[str], list[str], list[str]]:
     """What is above the path of a parameter in a path, that path, and a number below.
 
-    Below stands the number of one of several arrays, or what a box calls its one array,
-    which a checkpoint without a target has as a name like any other. A field is no
-    number, if there is another way to read the path.
+    Below stands the number of one of several arrays. A field is no number, if there is
+    another way to read the path.
     """
-    below = 1 if path[-1].isdigit() or path[-1] in ("value", "raw_value") else 0
-    ways = [
-        (i, end)
-        for end in dict.fromkeys((len(path), len(path) - below))
-        for i in range(1, end)
-        if "/".join(path[i:end]) in known
-    ]
+    ways = _ways(path, known)
     if not ways:
         return path, [], []
     i, end = min(ways, key=lambda way: path[way[0] - 1].isdigit())
-    return path[:i], path[i:end], [x for x in path[end:] if x.isdigit()]
+    return path[:i], path[i:end], path[end:]
+
+
+def _ways(path: Sequence[str], known: Collection[str]) -> list[tuple[int, int]]:
+    """Where in a path that of a parameter may begin and end."""
+    ends = [len(path), *([len(path) - 1] if path[-1].isdigit() else [])]
+    return [
+        (i, end)
+        for end in ends
+        for i in range(1, end)
+        if "/".join(path[i:end]) in known
+    ]
 
 
 def _by_number(path: str) -> list[tuple[bool, int, str]]:
