@@ -51,5 +51,5 @@ def test_without_commit_measurements_stay():
 
 
 def test_what_cannot_measure_is_named():
-    with pytest.raises(TypeError, match="monitor: 'norm' is 3, a int"):
+    with pytest.raises(TypeError, match="monitor: 'norm' is 3, an int"):
         jl.monitor({"norm": 3})
