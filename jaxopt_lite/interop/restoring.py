@@ -63,15 +63,15 @@ class Fit(NamedTuple):
         if self.saved is None:
             return Coded(None) if self.slot.key.field in DERIVED else old
         if not self.is_other:
-            return Coded(*map(_in_place_of, old, self.saved))
+            return Coded(*map(in_place_of, old, self.saved))
         array = jnp.array(self.array, _raw(self.plain).dtype)
         if jnp.result_type(_raw(old.codes)) == array.dtype and is_end(old.scales):
-            return Coded(_in_place_of(old.codes, array))
+            return Coded(in_place_of(old.codes, array))
         field, path = self.slot.key
         coded = encoded(array, old, field, path or "")
         if coded is None:
             return Coded(placed_like(old.codes, array))
-        return Coded(*map(_in_place_of, old, coded))
+        return Coded(*map(in_place_of, old, coded))
 
 
 def carried(where: str, saved: PyTree, tx: Any, params: Params) -> Any:
@@ -183,7 +183,7 @@ def _form(kept: Coded) -> list[Any]:
     return [None if is_end(x) else (np.shape(x), jnp.result_type(x)) for x in parts]
 
 
-def _in_place_of(old: Any, new: Any) -> Any:
+def in_place_of(old: Any, new: Any) -> Any:
     """An array in the dtype of another, where that lies; it shares no memory."""
     if is_end(new):
         return new

@@ -91,6 +91,7 @@ class ScaleByLBFGS(SharedRule):
     mixes = True
 
     def init(self, p: Tensor) -> Memory:
+        # Made of `p`, each is split between devices as that is.
         many = jnp.zeros_like(jnp.broadcast_to(p, (self.memory_size, *p.shape)))
         return Memory(jnp.zeros_like(p), jnp.zeros_like(p), many, jnp.zeros_like(many))
 

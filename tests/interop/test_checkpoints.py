@@ -124,18 +124,12 @@ def by_name(folder, state, like):
 KINDS = [standard, pytree, manager, msgpack, by_name]
 
 
+@pytest.mark.parametrize(
+    "names", [FEW, pytest.param([*SAVED], marks=pytest.mark.full)], ids=["few", "all"]
+)
 @pytest.mark.parametrize("save_and_restore", KINDS)
-def test_states_come_back(save_and_restore, tmp_path):
-    like = form(*FEW)
-    state = random_bits(like)
-    found = save_and_restore(tmp_path, state, like)
-    assert list(same_bits("", found, state)) == []
-
-
-@pytest.mark.full
-@pytest.mark.parametrize("save_and_restore", KINDS)
-def test_all_states_come_back(save_and_restore, tmp_path):
-    like = form(*SAVED)
+def test_states_come_back(save_and_restore, names, tmp_path):
+    like = form(*names)
     state = random_bits(like)
     found = save_and_restore(tmp_path, state, like)
     assert list(same_bits("", found, state)) == []

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core.codec import Codec, Coded, salt
-from jaxopt_lite.core.links import Link, placed_like
+from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.rule import slot_kinds
 from jaxopt_lite.core.slots import encode
 from jaxopt_lite.core.stage import aligned
@@ -17,6 +17,7 @@ from jaxopt_lite.core.types import Kind
 from jaxopt_lite.interop.pytorch_state.fields import COUNTERPARTS, Counterpart
 from jaxopt_lite.interop.pytorch_state.saved import Saved
 from jaxopt_lite.interop.pytorch_state.walk import Node
+from jaxopt_lite.interop.restoring import in_place_of
 
 
 class Found(NamedTuple):
@@ -71,7 +72,7 @@ class Kept:
         for slot, i, x, _ in self.found(saved):
             if isinstance(leaves[slot][i], Coded):
                 x = _coded(x, codecs[i], kinds[slot], slot, self._flat.paths[i])
-            leaves[slot][i] = jax.tree.map(_in_place_of, leaves[slot][i], x)
+            leaves[slot][i] = jax.tree.map(in_place_of, leaves[slot][i], x)
         for slot, column in self._columns.items():
             yield self._parts[slot], column.rebuild(leaves[slot])
 
@@ -88,8 +89,3 @@ def _coded(x: Any, codec: Codec | None, kind: Kind, slot: str, path: str) -> Cod
     if codec is None:
         return Coded(x)
     return encode(codec, kind, slot, jnp.asarray(salt(path)), jnp.asarray(x))
-
-
-def _in_place_of(old: jax.Array, new: Any) -> jax.Array:
-    """An array in the dtype of another, where that lies; it shares no memory."""
-    return placed_like(old, jnp.array(new, old.dtype, copy=True))
