@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.combine.gate import both, committing, gate
-from jaxopt_lite.combine.norms import inexact_leaves, sums_of_squares
+from jaxopt_lite.combine.norms import inexact_leaves, norm_of_tree
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.numbers import fixed_whole_number
@@ -54,7 +54,11 @@ class ApplyIfFinite(GradientTransformation):
     ) -> tuple[Updates, State]:
         checks.named_tuple("apply_if_finite", state, ApplyIfFiniteState)
         outer = extra.get("commit")
-        finite = all_finite(updates, _begins_with_norm(self.inner))
+        if _begins_with_norm(self.inner):
+            # XLA measures it once, as the clip wants it as well.
+            finite = jnp.isfinite(norm_of_tree(updates, extra))
+        else:
+            finite = all_finite(updates)
         in_a_row = saturating_increment(state.notfinite_count)
         accepted = finite | (in_a_row > self.max_consecutive_errors)
         commit = both(accepted, outer)
@@ -117,14 +121,8 @@ def apply_if_finite(inner: Any, max_consecutive_errors: int) -> GradientTransfor
     )
 
 
-def all_finite(updates: Updates, by_norm: bool = False) -> jax.Array:
-    """Whether no leaf holds an infinity or a nan, by one reduction of each.
-
-    With `by_norm` the sum of squares tells it, and XLA measures it once where the norm
-    is wanted as well; a leaf whose norm exceeds 1e24 then counts as not finite.
-    """
-    if by_norm:
-        return _all_finite(sums_of_squares(inexact_leaves(updates)))
+def all_finite(updates: Updates) -> jax.Array:
+    """Whether no leaf holds an infinity or a nan, by one reduction of each."""
     return _all([_is_finite(x) for x in inexact_leaves(updates)])
 
 
@@ -143,11 +141,6 @@ def _is_finite(x: Any) -> jax.Array:
     # On a CPU `max` may drop a nan, `all(isfinite(x))` writes an array of flags, and
     # so does any comparison with a constant that leaves of one shape have in common.
     return jnp.sum(x - x) == 0
-
-
-@jax.jit
-def _all_finite(numbers: list[jax.Array]) -> jax.Array:
-    return _all([jnp.isfinite(x) for x in numbers])
 
 
 @jax.jit

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 from jaxopt_lite.combine.chain import Chain
 from jaxopt_lite.combine.guard import ApplyIfFinite
 from jaxopt_lite.combine.masking import judge
-from jaxopt_lite.combine.norms import is_inexact, norm, norm_of_tree, sums_of_squares
+from jaxopt_lite.combine.norms import norm, norm_of_tree, sums_of_squares
 from jaxopt_lite.combine.spikes import SkipSpikes
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import Leafwise
 from jaxopt_lite.core.numerics import saturating_increment
+from jaxopt_lite.core.parts import UNDIVIDED, Undivided
 from jaxopt_lite.core.selectors import as_selector
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
@@ -21,7 +22,7 @@ from jaxopt_lite.core.transformation import (
     as_transformation,
     select,
 )
-from jaxopt_lite.core.trees import Flat, is_end
+from jaxopt_lite.core.trees import Flat
 from jaxopt_lite.core.types import Count, Labels, Params, State, Updates
 from jaxopt_lite.rules.clipping import ClipByGlobalNorm
 
@@ -68,11 +69,12 @@ class Record(GradientTransformation):
     ) -> tuple[Updates, State]:
         checks.named_tuple("record", state, RecordState)
         u, inner = self.inner.update(updates, state.inner_state, params, **extra)
-        norms = self._norms(updates, u, params)
+        parts = extra.get("parts", UNDIVIDED)
+        norms = self._norms(updates, u, params, parts)
         clipped = state.clipped
         bound = _leading_bound(self.inner, state.inner_state)
         if bound is not None:
-            clipped = clipped + (norm_of_tree(updates) > bound)
+            clipped = clipped + (norm_of_tree(updates, extra) > bound)
         count, norms, clipped = select(
             extra.get("commit"),
             (saturating_increment(state.count), norms, clipped),
@@ -88,7 +90,7 @@ class Record(GradientTransformation):
         return {**state.norms, **counted}
 
     def _norms(
-        self, g: Updates, u: Updates, params: Params | None
+        self, g: Updates, u: Updates, params: Params | None, parts: Undivided
     ) -> dict[str, jax.Array]:
         """The norms by name."""
         if params is None and "parameter" in self.of:
@@ -107,9 +109,9 @@ class Record(GradientTransformation):
         found: dict[str, jax.Array] = {}
         for what in self.of:
             flat = checks.align("record", whole, f"the {what}s", trees[what])
-            sums = _sums(flat, RECORDED.index(what))
+            sums = sums_of_squares(flat, parts, RECORDED.index(what))
             own = (_of_group(sums, labels, group) for group in groups)
-            norms = [norm(x).astype(jnp.float32) for x in (_present(sums), *own)]
+            norms = [norm(x, parts).astype(jnp.float32) for x in (sums, *own)]
             found |= zip(_names(what, groups), norms, strict=True)
         return found
 
@@ -180,23 +182,8 @@ def record(
     return Record(tx, chosen, None if by is None else as_selector(by))
 
 
-def _sums(flat: Flat, kind: int) -> list[Any]:
-    """The sum of squares of each leaf; None where there is nothing to measure."""
-    counts = [not is_end(x) and is_inexact(x) for x in flat.leaves]
-    pairs = zip(flat.leaves, counts, strict=True)
-    sums = iter(sums_of_squares([x for x, is_number in pairs if is_number], kind))
-    return [next(sums) if is_number else None for is_number in counts]
-
-
-def _present(sums: Sequence[Any]) -> list[jax.Array]:
-    return [x for x in sums if x is not None]
-
-
-def _of_group(
-    sums: Sequence[Any], labels: Sequence[Any], group: Any
-) -> list[jax.Array]:
-    pairs = zip(sums, labels, strict=True)
-    return _present([x for x, label in pairs if label == group])
+def _of_group(sums: Sequence[Any], labels: Sequence[Any], group: Any) -> list[Any]:
+    return [x for x, label in zip(sums, labels, strict=True) if label == group]
 
 
 def _groups(labels: Sequence[Any]) -> list[Any]:

@@ -89,7 +89,7 @@ class SkipSpikes(GradientTransformation):
 
     def _measured(self, updates: Updates, extra: dict[str, Any]) -> jax.Array:
         if self.of == "norm":
-            return norm_of_tree(updates).astype(jnp.float32)
+            return norm_of_tree(updates, extra).astype(jnp.float32)
         if "value" not in extra:
             raise TypeError(
                 "skip_spikes: update was called without `value`; expected it as a "

@@ -198,12 +198,12 @@ def measure_program(
     def measure(
         numbers: Any,
         step: Any,
-        g: Any,
         p: Any,
         row: Any,
         unit: Any,
         shared: Any,
         named: dict[str, Any],
+        g: Any,
     ) -> Any:
         rule = with_numbers(structure.unflatten(numbers), wide)
         own = {"unit": unit.astype(real(wide)), "shared": with_numbers(shared, wide)}

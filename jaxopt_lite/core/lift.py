@@ -20,6 +20,7 @@ from jaxopt_lite.core.codec import Keeping, salt
 from jaxopt_lite.core.columns import held
 from jaxopt_lite.core.links import Link
 from jaxopt_lite.core.numerics import distinct_unit, promote
+from jaxopt_lite.core.parts import UNDIVIDED, Undivided
 from jaxopt_lite.core.rule import SharedRule, keywords
 from jaxopt_lite.core.stage import Stage, aligned
 from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
@@ -44,7 +45,8 @@ def run(
     named, common = _named(links, extra, g)
     for stage in stages:
         if stage.is_shared:
-            stage.shared = _agree(stage, g, p, named, common)
+            parts = extra.get("parts", UNDIVIDED)
+            stage.shared = _agree(stage, g, p, named, common, parts)
     settings = [*zip(*(stage.setting for stage in stages), strict=True)]
     programs: dict[Any, _Program] = {}
     emitted = list(g.leaves)
@@ -247,6 +249,7 @@ def _agree(
     p: list[Any],
     named: Mapping[str, Flat],
     common: Mapping[str, Any],
+    parts: Undivided,
 ) -> Any:
     """What the leaves of a shared rule settle on; None where it sees no leaf."""
     seen = [i for i, setting in enumerate(stage.setting) if setting >= 0]
@@ -263,7 +266,7 @@ def _agree(
         kept = [x.dtype for x in jax.tree.leaves(begun)]
         dtype = functools.reduce(promote, dtypes + kept)
     else:
-        total = _measure(stage, seen, g, p, begun, named, common)
+        total = _measure(stage, seen, g, p, begun, named, common, parts)
         dtype = jax.tree.leaves(total)[0].dtype
     keys = {k: common[k] for k in keywords(type(rule), "settle") if k in common}
     begun = kernel.with_numbers(begun, dtype)
@@ -280,9 +283,13 @@ def _measure(
     begun: Any,
     named: Mapping[str, Flat],
     common: Mapping[str, Any],
+    parts: Undivided,
 ) -> Any:
     """What the leaves measure, summed."""
-    partials = []
+    rule = stage.link.rule
+    if rule.reads_params or rule.Slots._fields or rule.trees:
+        parts = UNDIVIDED  # other arrays would have to be divided alike
+    measured = []
     alike: Counter[tuple[int, ...]] = Counter()
     for i in seen:
         x, y = g.leaves[i], p[i]
@@ -292,7 +299,8 @@ def _measure(
         unit = distinct_unit(alike[np.shape(x)])
         alike[np.shape(x)] += 1
         row, keys = stage.row(i, None), {**common, **_at_leaf(named, i)}
-        partials.append(
-            measure(numbers, stage.step(dtype), x, y, row, unit, begun, keys)
+        contribution = functools.partial(
+            measure, numbers, stage.step(dtype), y, row, unit, begun, keys
         )
-    return kernel.total(partials)
+        measured.append(parts.measure(contribution, g.paths[i], x))
+    return parts.total(measured)

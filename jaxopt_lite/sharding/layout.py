@@ -7,6 +7,7 @@ import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxopt_lite.core import checks
+from jaxopt_lite.core.parts import Split
 from jaxopt_lite.core.selectors import Selector, as_selector
 from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Params, PyTree, State
@@ -34,6 +35,13 @@ class Layout(NamedTuple):
             return place.split if split else place.sharding
 
         return flat.rebuild(map(of_leaf, flat.paths, flat.leaves))
+
+    def splits(self) -> dict[str, Split]:
+        """How the state of each parameter is split."""
+        return {
+            path: tuple(zip(x.shape, names(x.split.spec, len(x.shape)), strict=True))
+            for path, x in self.places.items()
+        }
 
     def of_state(
         self, init: Callable[..., Any], state: State, params: Params

@@ -9,6 +9,7 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 from jaxopt_lite.combine.galore import GaLore
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.leafwise import Leafwise
+from jaxopt_lite.core.parts import Parts
 from jaxopt_lite.core.placement import Whole, unseen_update
 from jaxopt_lite.core.rule import keywords
 from jaxopt_lite.core.selectors import Selector
@@ -46,7 +47,11 @@ class Zero1(GradientTransformation):
             params = _moved(params, layout.of_params(params, split=True))
         is_explicit = AxisType.Explicit in layout.mesh.axis_types
         mesh = _unseen(layout.mesh) if is_explicit else layout.mesh
-        extra = {**extra, "whole": Whole(NamedSharding(mesh, PartitionSpec()))}
+        extra = {
+            **extra,
+            "whole": Whole(NamedSharding(mesh, PartitionSpec())),
+            "parts": Parts(mesh, layout.splits()),
+        }
         if is_explicit:
             u, new = self._update_unseen(layout, like, g, state, params, extra)
         else:

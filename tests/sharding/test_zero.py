@@ -197,11 +197,70 @@ def updated(tx, params=None, on=None):
     return jax.jit(split.update).lower(p, split.init(p), p).compile()
 
 
-def test_a_global_norm_is_one_message_of_scalars():
-    compiled = updated(jl.chain(jl.clip_by_global_norm(1.0), jl.adamw(1e-2)))
+CLIPPED = jl.chain(jl.clip_by_global_norm(1.0), jl.adamw(1e-2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_global_norm_is_one_scalar(kind):
+    scalar = {("all-reduce", "f32[]"): 1}
+    assert messages(updated(CLIPPED, on=mesh(kind))) == gathers() | scalar
+
+
+@pytest.mark.parametrize(
+    ("wrapper", "scalars"),
+    [
+        (lambda tx: jl.apply_if_finite(tx, 3), 2),
+        (lambda tx: jl.skip_spikes(tx, 4), 2),
+        (lambda tx: jl.record(tx, "gradient"), 3),
+    ],
+    ids=["apply_if_finite", "skip_spikes", "record"],
+)
+def test_each_norm_that_is_measured_is_a_scalar_of_one_message(wrapper, scalars):
+    compiled = updated(wrapper(CLIPPED))
+    assert messages(compiled)["all-reduce", "f32[]"] == scalars
     assert how_many(compiled, "all-reduce") == 1
-    scalars = {("all-reduce", "f32[]"): len(LARGE)}
-    assert messages(compiled) == gathers() | scalars
+
+
+def test_a_global_norm_is_one_scalar_for_each_set_of_axes():
+    on = mesh(data=2, model=2, other=2)
+    given = {
+        "hidden": place(on, "model", "data"),
+        "bias": place(on, ("other", "model")),
+        "head": place(on, None, "other"),
+        "odd": place(on),
+    }
+    tx = jl.sharding.zero1(CLIPPED, given, axis=("data", "other"))
+    params = jax.device_put(tree(SHAPES), given)
+    step, state = jax.jit(tx.update), tx.init(params)
+    found = messages(step.lower(params, state, params).compile())
+    # One of the arrays split along all three axes, one of that split along two.
+    assert found["all-reduce", "f32[]"] == 2
+    u, _ = step(params, state, params)
+    whole = tree(SHAPES)
+    expected, _ = jax.jit(CLIPPED.update)(whole, CLIPPED.init(whole), whole)
+    assert_close(u, expected, 1e-6)
+
+
+class BySums(jl.SharedRule):
+    """Divides by the largest among sums and sums of squares."""
+
+    def measure(self, g, slots, p, step):
+        return {"first": jnp.stack([jnp.sum(g), jnp.sum(g**2)]), "size": g.size}
+
+    def settle(self, shared, total, step):
+        return jnp.max(total["first"]) / total["size"]
+
+    def emit(self, g, slots, p, step, *, shared):
+        return g / shared
+
+
+def test_arrays_and_trees_may_be_measured():
+    tx, whole = jl.leafwise(BySums()), tree(SHAPES)
+    expected, _ = tx.update(whole, tx.init(whole))
+    on = mesh()
+    split = jl.sharding.zero1(tx, place(on))
+    u, _ = jax.jit(split.update)(everywhere(on), split.init(everywhere(on)))
+    assert_close(u, expected, 1e-6)
 
 
 MATRICES = {"a": (24, 160), "b": (24, 160), "c": (160,)}

@@ -1,0 +1,79 @@
+"""What is summed over whole trees, where devices have parts of the arrays."""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jax.sharding import NamedSharding, PartitionSpec
+
+from jaxopt_lite.core import kernel
+from jaxopt_lite.core.value import Value
+
+Split: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
+"""The size of each axis of an array, and the axes of the mesh over which it lies."""
+
+
+class Undivided(Value):
+    """Measures each array as it is."""
+
+    def measure(self, measure: Callable[[Any], Any], path: str, x: Any) -> Any:
+        """What one array contributes."""
+        return measure(x)
+
+    def total(self, measured: Sequence[Any]) -> Any:
+        """The sum of what several contribute."""
+        return kernel.total(measured)
+
+
+UNDIVIDED = Undivided()
+
+
+class Parts(Undivided):
+    """Has each device measure its part of an array.
+
+    What it measured of all arrays it adds up, and sends the sum alone. Of arrays that
+    are measured as they are, XLA may send what each contributes.
+    """
+
+    mesh: Any
+    splits: dict[str, Split]
+
+    def measure(self, measure: Callable[[Any], Any], path: str, x: Any) -> Any:
+        """What one array contributes on each device, side by side."""
+        split = self.splits.get(path, ())
+        used = {name for _, names in split for name in names}
+        if not used or jnp.shape(x) != tuple(n for n, _ in split):
+            return jax.tree.map(lambda y: y[None], measure(x))
+        order = [name for name in self.mesh.axis_names if name in used]
+        own = NamedSharding(self.mesh, PartitionSpec(tuple(order)))
+        measured = jax.vmap(measure)(self._side_by_side(x, split, order))
+        return jax.lax.with_sharding_constraint(measured, own)
+
+    def _side_by_side(self, x: Any, split: Split, order: Sequence[str]) -> Any:
+        """The parts of an array along a new first axis, as the devices follow."""
+        cut: list[int] = []
+        rest: list[int] = []
+        at: dict[str, int] = {}
+        for n, names in split:
+            for name in names:
+                at[name] = len(cut)
+                cut.append(self.mesh.shape[name])
+            rest.append(n // math.prod(cut[len(cut) - len(names) :]))
+            cut.append(rest[-1])
+        front = [at[name] for name in order]
+        parts = jnp.moveaxis(jnp.reshape(x, cut), front, range(len(front)))
+        return parts.reshape(-1, *rest)
+
+    def total(self, measured: Sequence[Any]) -> Any:
+        """Their sum: first over arrays, then over devices."""
+        alike: dict[int, list[Any]] = {}
+        for x in measured:
+            alike.setdefault(len(jax.tree.leaves(x)[0]), []).append(x)
+        sums = [jax.tree.map(_over_devices, kernel.total(x)) for x in alike.values()]
+        return kernel.total(sums)
+
+
+def _over_devices(x: Any) -> Any:
+    return jnp.sum(x, 0)
