@@ -13,7 +13,7 @@ import optax
 import pytest
 
 import jaxopt_lite as jl
-from benchmarks import peers, pipelines, step, trees
+from benchmarks import memory, peers, pipelines, step, trees
 from benchmarks.training import compiled, cost
 from tests.table import COMBINED, TABLE, AllOfOptax, Case
 
@@ -144,6 +144,27 @@ def test_no_step_moves_more_than_that_of_optax(name, monkeypatch):
         theirs = with_loops(measure, TURNS.get(name, 1), monkeypatch)
     assert ours.temporaries <= theirs.temporaries + SLACK
     assert ours.accessed <= theirs.accessed + SLACK
+
+
+def test_galore_keeps_signs_only_where_it_looks_for_directions(monkeypatch):
+    """What that costs beside Optax is spread over `update_proj_gap` steps."""
+    gap = 200
+    make = memory.OPTIMIZERS["galore"]
+    ours, theirs = (
+        of_step(make(pipelines.flat(lib)), {}, library=lib)[0] for lib in (jl, optax)
+    )
+    # The branch that is taken in all steps but one; caches hold the whole condition.
+    monkeypatch.setattr(jax.lax, "cond", lambda pred, yes, no, *args: no(*args))
+    jax.clear_caches()
+    ours_between, theirs_between = (
+        of_step(make(pipelines.flat(lib)), {}, library=lib)[0] for lib in (jl, optax)
+    )
+    jax.clear_caches()
+    assert ours_between.accessed < ours.accessed - 1
+    assert ours_between.accessed <= theirs_between.accessed + 0.01
+    assert ours_between.temporaries <= theirs_between.temporaries + 0.01
+    assert (ours.accessed - theirs.accessed) / gap <= 0.02
+    assert ours.temporaries <= theirs.temporaries
 
 
 def test_the_bytes_of_optax_are_seen():
