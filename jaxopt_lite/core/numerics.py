@@ -45,11 +45,14 @@ def moving_mean(mean: jax.Array, x: jax.Array, b: Numeric) -> jax.Array:
 
     In float32 `b` and `1 - b` do not sum to 1, and over thousands of steps the mean
     drifts: Adam's update at b2=0.9999 by 6e-5. What rounding takes from a Python `b`
-    is added again.
+    is added again, where it would show.
     """
     new = (1 - b) * x
-    if isinstance(b, float) and (lost := b - float(real(mean.dtype).type(b))):
-        new = new + lost * mean
+    if isinstance(b, float):
+        dtype = real(mean.dtype)
+        lost = b - float(dtype.type(b))
+        if abs(lost) > 4 * jnp.finfo(dtype).eps * (1 - b):
+            new = new + lost * mean
     return b * mean + new
 
 
