@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")  # for child processes too
 
 import jax
 import pytest
+from jax._src import compiler
 
 jax.config.update("jax_num_cpu_devices", 8)
 
@@ -22,17 +24,23 @@ def x64() -> Iterator[None]:
         yield
 
 
-@pytest.fixture
-def unoptimized() -> Iterator[None]:
-    """Lets XLA compile without its optimizations, for what is not about them."""
+@pytest.fixture(autouse=True)
+def unoptimized(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[None]:
+    """Lets XLA compile in a third of the time, unless a test is marked `optimized`."""
+    if request.node.get_closest_marker("optimized"):
+        yield
+        return
+    get = compiler.get_compile_options
+
+    def get_quick(*args: Any, **kwargs: Any) -> Any:
+        options = get(*args, **kwargs)
+        # Most of the time that is left goes into these; no public option reaches them.
+        options.env_option_overrides += [("xla_cpu_use_fusion_emitters", False)]
+        return options
+
+    monkeypatch.setattr(compiler, "get_compile_options", get_quick)
     jax.config.update("jax_disable_most_optimizations", True)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
-
-
-@pytest.fixture(autouse=True)
-def full_tier(request: pytest.FixtureRequest) -> None:
-    """Compiles what is marked `full` quickly, unless it is marked `optimized` too."""
-    marked = request.node.get_closest_marker
-    if marked("full") and not marked("optimized"):
-        request.getfixturevalue("unoptimized")

@@ -157,6 +157,7 @@ def test_it_needs_the_memory_of_one_part_and_one_gradient():
     assert temporaries(whole, params, 64 * 64) > 10 * max(found)
 
 
+@pytest.mark.optimized
 @pytest.mark.parametrize("kind", [AxisType.Auto, AxisType.Explicit])
 def test_a_batch_that_is_spread_over_devices_stays_so(kind):
     mesh = jax.make_mesh((8,), ("data",), axis_types=(kind,))

@@ -45,7 +45,7 @@ def two(params, state):
     ("before", "after"),
     [("4x2", "2x4"), pytest.param("8", "1", marks=pytest.mark.full)],
 )
-def test_a_run_goes_on_on_another_mesh(before, after, tmp_path, unoptimized):
+def test_a_run_goes_on_on_another_mesh(before, after, tmp_path):
     given, zero_axis = MESHES[before]
     params = jax.device_put(tree(SHAPES), given)
     state = jl.sharding.init_state(TX, params, given, zero_axis=zero_axis)

@@ -52,7 +52,10 @@ def kept(name, codec):
     return MADE[name] if codec is None else jl.store_state(MADE[name], codec)
 
 
-@pytest.mark.parametrize("codec", [None, "int8", "bfloat16"])
+@pytest.mark.parametrize(
+    "codec",
+    [None, *(pytest.param(x, marks=pytest.mark.full) for x in ("int8", "bfloat16"))],
+)
 def test_every_state_has_a_sharding_for_each_array(codec):
     given = tensor_parallel()
     for name in MADE:

@@ -193,7 +193,7 @@ def test_another_librarys_optimizer():
 
 
 @each_scheme
-def test_in_a_train_state(scheme, unoptimized):
+def test_in_a_train_state(scheme):
     model = nn.Dense(3, param_dtype=jnp.bfloat16)
     x = normal(0, (4, 5))
     params = model.init(jax.random.key(0), x)
@@ -265,7 +265,7 @@ def test_the_state_of_another_wrapper():
     assert "'w': found bfloat16[3], expected bfloat16[4,3]" in text
 
 
-def test_the_derivative_is_that_of_what_is_rounded(unoptimized):
+def test_the_derivative_is_that_of_what_is_rounded():
     start = normal(0, (8,))
 
     def loss(rate, scheme):

@@ -201,7 +201,7 @@ def test_a_skipped_step_leaves_every_bit(codec):
 
 @pytest.mark.parametrize("before", [None, *NAMES])
 @each_codec
-def test_goes_on_with_the_state_of_another_codec(before, codec, unoptimized):
+def test_goes_on_with_the_state_of_another_codec(before, codec):
     def of(name, tx):
         return tx if name is None else jl.store_state(tx, name)
 

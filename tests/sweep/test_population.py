@@ -98,6 +98,7 @@ def test_the_first_round_is_that_of_each_member_alone(found):
     np.testing.assert_allclose(found.losses[0], alone, rtol=1e-4)
 
 
+@pytest.mark.optimized  # as what it is compared with
 def test_it_follows_from_the_key(found):
     again = train_population(train_round, SPACE)
     jax.tree.map(np.testing.assert_array_equal, found, again)
