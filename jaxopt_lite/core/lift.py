@@ -59,14 +59,14 @@ def run(
         key = (update_dtype(g.leaves[first], p[first]), settings[first], kept)
         if key not in programs:
             programs[key] = _program(stages, *key, commit, common)
-        active, step, arguments = programs[key]
+        active, step, arguments, is_random = programs[key]
         own = [
             (
                 g.leaves[i],
                 p[i],
                 [s.row(i, previous) for s in active],
                 _at_leaf(named, i),
-                salt(g.paths[i]) if any(s.is_random for s in active) else None,
+                salt(g.paths[i]) if is_random else None,
             )
             for i in leaves
         ]
@@ -97,6 +97,7 @@ class _Program(NamedTuple):
     active: list[Stage]
     step: Callable[..., Any]
     arguments: tuple[Any, ...]
+    is_random: bool
 
 
 def _program(
@@ -117,7 +118,9 @@ def _program(
     )
     steps, shared = [s.step(dtype) for s in active], [s.shared for s in active]
     draws = [s.draw for s in active]
-    return _Program(active, step, (numbers, steps, commit, shared, common, draws))
+    arguments = (numbers, steps, commit, shared, common, draws)
+    is_random = any(draw is not None for draw in draws)
+    return _Program(active, step, arguments, is_random)
 
 
 def _together(
