@@ -64,7 +64,7 @@ class Parts(Undivided):
             cut.append(rest[-1])
         front = [at[name] for name in order]
         parts = jnp.moveaxis(jnp.reshape(x, cut), front, range(len(front)))
-        return parts.reshape(-1, *rest)
+        return parts.reshape(math.prod(parts.shape[: len(front)]), *rest)
 
     def total(self, measured: Sequence[Any]) -> Any:
         """Their sum: first over arrays, then over devices."""

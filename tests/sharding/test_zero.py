@@ -1,5 +1,7 @@
 """ZeRO-1: what it keeps, what it sends, and that it changes no number."""
 
+from functools import partial
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -239,6 +241,15 @@ def test_a_global_norm_is_one_scalar_for_each_set_of_axes():
     whole = tree(SHAPES)
     expected, _ = jax.jit(CLIPPED.update)(whole, CLIPPED.init(whole), whole)
     assert_close(u, expected, 1e-6)
+
+
+def test_what_is_complex_empty_or_absent_is_measured():
+    tx, on = jl.clip_by_global_norm(1.0), mesh()
+    g = {"complex": jnp.full((8, 2), 3j), "empty": jnp.zeros((0, 8)), "none": None}
+    split = jl.sharding.zero1(tx, place(on))
+    u, _ = jax.jit(split.update)(g, split.init(g))
+    expected, _ = tx.update(g, tx.init(g))
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-6), u, expected)
 
 
 class BySums(jl.SharedRule):
