@@ -144,6 +144,8 @@ def report(
             for cell, memory in found.items()
         ],
         goals=goals(found),
+        bars={f"{cell}, {cell.library}": x for cell, x in beside.items()},
+        axis=f"time of a step, adamw of {libraries[-1].__name__} = 1",
     )
 
 

@@ -199,6 +199,7 @@ def report(
     found = measure(tree, libraries, repeats)
     size = extent(tree)
     changing = compilations_of_changing_rates(tree, min(size.steps, 20))
+    ratios = {key: ratio(x.times, x.beside) for key, x in found.items()}
     return Report(
         name=f"sweep-{name}",
         title=(
@@ -220,7 +221,7 @@ def report(
                 library,
                 f"{x.compilations}",
                 f"{median(x.times):.2f}",
-                str(ratio(x.times, x.beside)),
+                str(ratios[way, library]),
             ]
             for (way, library), x in found.items()
         ],
@@ -228,6 +229,8 @@ def report(
             *goals(found),
             Goal("compilations while the rate changes every step", changing, 1),
         ],
+        bars={", ".join(key): x for key, x in ratios.items()},
+        axis="time of the sweep, our vmap = 1",
     )
 
 

@@ -94,6 +94,7 @@ def report(
 ) -> Report:
     found = measure(tree, libraries, repeats)
     peer = found.get((ADAMW, libraries[1].__name__)) if libraries[1:] else None
+    ratios = {key: ratio(x.times, peer.times) for key, x in found.items() if peer}
     return Report(
         name=f"trace-{name}",
         title=f"Tracing and lowering: {name}, {trees.describe(tree)}",
@@ -109,13 +110,15 @@ def report(
                 pipeline,
                 library,
                 f"{median(x.times):.3f}",
-                str(ratio(x.times, peer.times)) if peer else "",
+                str(ratios.get((pipeline, library), "")),
                 f"{x.lines:,}",
                 f"{x.functions:,}",
             ]
             for (pipeline, library), x in found.items()
         ],
         goals=goals(found, peer) if peer else [],
+        bars={", ".join(key): x for key, x in ratios.items()},
+        axis="time until lowered, the peer's plain adamw = 1",
     )
 
 
