@@ -47,7 +47,7 @@ def norm(sums: Sequence[Any], parts: Undivided) -> jax.Array:
 
 def norm_of_tree(tree: PyTree, extra: Mapping[str, Any]) -> jax.Array:
     """The Euclidean norm of all leaves together; `extra` says where they lie."""
-    parts = extra.get("parts", UNDIVIDED)
+    parts = extra.get("device_parts", UNDIVIDED)
     return norm(sums_of_squares(Flat(tree), parts), parts)
 
 

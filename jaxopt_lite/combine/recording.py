@@ -69,7 +69,7 @@ class Record(GradientTransformation):
     ) -> tuple[Updates, State]:
         checks.named_tuple("record", state, RecordState)
         u, inner = self.inner.update(updates, state.inner_state, params, **extra)
-        parts = extra.get("parts", UNDIVIDED)
+        parts = extra.get("device_parts", UNDIVIDED)
         norms = self._norms(updates, u, params, parts)
         clipped = state.clipped
         bound = _leading_bound(self.inner, state.inner_state)

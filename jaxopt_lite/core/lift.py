@@ -45,7 +45,7 @@ def run(
     named, common = _named(links, extra, g)
     for stage in stages:
         if stage.is_shared:
-            parts = extra.get("parts", UNDIVIDED)
+            parts = extra.get("device_parts", UNDIVIDED)
             stage.shared = _agree(stage, g, p, named, common, parts)
     settings = [*zip(*(stage.setting for stage in stages), strict=True)]
     programs: dict[Any, _Program] = {}
@@ -269,6 +269,7 @@ def _agree(
         kept = [x.dtype for x in jax.tree.leaves(begun)]
         dtype = functools.reduce(promote, dtypes + kept)
     else:
+        parts = parts if rule.sums else UNDIVIDED
         total = _measure(stage, seen, g, p, begun, named, common, parts)
         dtype = jax.tree.leaves(total)[0].dtype
     keys = {k: common[k] for k in keywords(type(rule), "settle") if k in common}
@@ -289,9 +290,6 @@ def _measure(
     parts: Undivided,
 ) -> Any:
     """What the leaves measure, summed."""
-    rule = stage.link.rule
-    if rule.reads_params or rule.Slots._fields or rule.trees:
-        parts = UNDIVIDED  # other arrays would have to be divided alike
     measured = []
     alike: Counter[tuple[int, ...]] = Counter()
     for i in seen:

@@ -18,9 +18,9 @@ Split: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 class Undivided(Value):
     """Measures each array as it is."""
 
-    def measure(self, measure: Callable[[Any], Any], path: str, x: Any) -> Any:
+    def measure(self, contribution: Callable[[Any], Any], path: str, x: Any) -> Any:
         """What one array contributes."""
-        return measure(x)
+        return contribution(x)
 
     def total(self, measured: Sequence[Any]) -> Any:
         """The sum of what several contribute."""
@@ -33,22 +33,22 @@ UNDIVIDED = Undivided()
 class Parts(Undivided):
     """Has each device measure its part of an array.
 
-    What it measured of all arrays it adds up, and sends the sum alone. Of arrays that
-    are measured as they are, XLA may send what each contributes.
+    It adds up what it measured of all of them before it sends anything. XLA may reduce
+    the contribution of each array on its own.
     """
 
     mesh: Any
     splits: dict[str, Split]
 
-    def measure(self, measure: Callable[[Any], Any], path: str, x: Any) -> Any:
+    def measure(self, contribution: Callable[[Any], Any], path: str, x: Any) -> Any:
         """What one array contributes on each device, side by side."""
         split = self.splits.get(path, ())
         used = {name for _, names in split for name in names}
         if not used or jnp.shape(x) != tuple(n for n, _ in split):
-            return jax.tree.map(lambda y: y[None], measure(x))
+            return jax.tree.map(lambda y: y[None], contribution(x))
         order = [name for name in self.mesh.axis_names if name in used]
         own = NamedSharding(self.mesh, PartitionSpec(tuple(order)))
-        measured = jax.vmap(measure)(self._side_by_side(x, split, order))
+        measured = jax.vmap(contribution)(self._side_by_side(x, split, order))
         return jax.lax.with_sharding_constraint(measured, own)
 
     def _side_by_side(self, x: Any, split: Split, order: Sequence[str]) -> Any:
@@ -60,7 +60,7 @@ class Parts(Undivided):
             for name in names:
                 at[name] = len(cut)
                 cut.append(self.mesh.shape[name])
-            rest.append(n // math.prod(cut[len(cut) - len(names) :]))
+            rest.append(n // math.prod(self.mesh.shape[name] for name in names))
             cut.append(rest[-1])
         front = [at[name] for name in order]
         parts = jnp.moveaxis(jnp.reshape(x, cut), front, range(len(front)))

@@ -136,6 +136,10 @@ class SharedRule(Rule):
     step, and `unit`, a number that `numerics.squares_in_units` wants. Without
     `measure`, `total` is None.
 
+    Attributes:
+        sums: whether `measure` sums something over the elements of `g` and reads no
+            other array; devices then measure their own parts and send one sum of all.
+
     Example:
         >>> import jax.numpy as jnp
         >>> import jaxopt_lite as jl
@@ -156,6 +160,7 @@ class SharedRule(Rule):
         """The shared numbers before the first step."""
         return ()
 
+    sums: ClassVar[bool] = False
     measure_init: ClassVar[Callable[..., Any] | None] = None
     measure: ClassVar[Callable[..., Any] | None] = None
     settle: ClassVar[Callable[..., Any]]

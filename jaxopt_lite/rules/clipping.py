@@ -54,6 +54,8 @@ class ClipByGlobalNorm(SharedRule):
 
     max_norm: Annotated[Bound, WHOLE_TREE]
 
+    sums = True
+
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
         return squares_in_units(g, unit)
 

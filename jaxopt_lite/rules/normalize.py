@@ -14,6 +14,8 @@ from jaxopt_lite.core.types import Tensor
 class Normalize(SharedRule):
     """All leaves divided by their common norm."""
 
+    sums = True
+
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
         return squares_in_units(g, unit)
 

@@ -199,6 +199,8 @@ class NormalizeByUpdateNorm(SharedRule):
     scale_factor: Annotated[FiniteNumber, WHOLE_TREE]
     eps: Annotated[Magnitude, WHOLE_TREE]
 
+    sums = True
+
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
         return squares_in_units(g, unit)
 

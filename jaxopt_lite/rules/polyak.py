@@ -22,6 +22,8 @@ class ScaleByPolyak(SharedRule):
     eps: Annotated[Magnitude, WHOLE_TREE]
     is_clipped: bool
 
+    sums = True
+
     def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
         return squares_in_units(g, unit)
 

@@ -255,6 +255,8 @@ def test_what_is_complex_empty_or_absent_is_measured():
 class BySums(jl.SharedRule):
     """Divides by the largest among sums and sums of squares."""
 
+    sums = True
+
     def measure(self, g, slots, p, step):
         return {"first": jnp.stack([jnp.sum(g), jnp.sum(g**2)]), "size": g.size}
 
@@ -265,8 +267,22 @@ class BySums(jl.SharedRule):
         return g / shared
 
 
-def test_arrays_and_trees_may_be_measured():
-    tx, whole = jl.leafwise(BySums()), tree(SHAPES)
+class ByNorms(jl.SharedRule):
+    """Divides by the sum of the norms of the leaves."""
+
+    def measure(self, g, slots, p, step):
+        return jnp.linalg.norm(g)
+
+    def settle(self, shared, total, step):
+        return total
+
+    def emit(self, g, slots, p, step, *, shared):
+        return g / shared
+
+
+@pytest.mark.parametrize("rule", [BySums(), ByNorms()])
+def test_what_a_rule_measures_is_that_of_whole_arrays(rule):
+    tx, whole = jl.leafwise(rule), tree(SHAPES)
     expected, _ = tx.update(whole, tx.init(whole))
     on = mesh()
     split = jl.sharding.zero1(tx, place(on))
