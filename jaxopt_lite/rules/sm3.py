@@ -38,13 +38,18 @@ class ScaleBySM3(Rule):
         bound = functools.reduce(jnp.minimum, bounds)
         total = self.b2 * bound + jnp.where(self.b2 == 1, 1, 1 - self.b2) * abs_sq(g)
         u = g * jnp.where(total > 0, inverse_root(total + self.eps), 0.0)
-        largest = tuple(
-            jnp.max(total, _others(g, i), initial=0.0) for i in range(len(slots.mu))
-        )
+        largest = tuple(_largest(total, i) for i in range(len(slots.mu)))
         return ScaleBySM3State(largest, moving_mean(slots.nu, u, self.b1))
 
     def emit(self, g: Tensor, slots: Any, p: Any, step: Any) -> Tensor:
         return slots.nu
+
+
+def _largest(total: Tensor, axis: int) -> Tensor:
+    """The largest along an axis: of a vector itself, which XLA would else copy."""
+    if total.ndim < 2:
+        return total
+    return jnp.max(total, _others(total, axis), initial=0.0)
 
 
 def _others(x: Tensor, axis: int) -> tuple[int, ...]:
