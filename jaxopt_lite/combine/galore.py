@@ -89,12 +89,12 @@ class GaLore(GradientTransformation):
         commit = extra.get("commit")
         gap = steps_at(self.update_proj_gap, state.count)
         refresh = both(state.count % gap == 0, commit)
-        seen = [
-            view.project(x, basis, refresh)
-            for x, view, basis in zip(g.leaves, views, held.leaves, strict=True)
-        ]
-        low = _rebuild(g, views, [x for x, _ in seen])
-        bases = [basis for _, basis in seen]
+        lows, bases = [], []
+        for x, view, basis in zip(g.leaves, views, held.leaves, strict=True):
+            low, basis, refresh = view.project(x, basis, refresh)
+            lows.append(low)
+            bases.append(basis)
+        low = _rebuild(g, views, lows)
         u, inner = self.base.update(low, state.base_optimizer_state, None, **extra)
         moved = checks.align("galore", g, "the updates of the base", u).leaves
         scale, whole = at_count(self.scale, state.count), extra.get("whole", as_it_lies)
@@ -155,13 +155,18 @@ class _View:
             return jax.ShapeDtypeStruct(shape, self.dtype)
         return placed_like(jnp.asarray(self.leaf), jnp.zeros(shape, self.dtype))
 
-    def project(self, g: Any, basis: Any, refresh: jax.Array) -> tuple[Any, Any]:
-        """The gradient that the base sees, and the directions it is made of."""
+    def project(
+        self, g: Any, basis: Any, refresh: jax.Array
+    ) -> tuple[Any, Any, jax.Array]:
+        """The gradient that the base sees, the directions it is made of, and `refresh`.
+
+        The next leaf takes that `refresh`, which is known when these directions are.
+        """
         if is_end(g):
-            return g, basis
+            return g, basis, refresh
         wide = jnp.asarray(g).astype(self.dtype)
         if not self.axes:
-            return wide, basis
+            return wide, basis, refresh
         return _project(wide, basis, refresh, self.axes)
 
     def restore(
@@ -178,7 +183,7 @@ class _View:
 @functools.partial(jax.jit, static_argnums=3)
 def _project(
     g: jax.Array, basis: jax.Array, refresh: jax.Array, axes: Axes
-) -> tuple[jax.Array, jax.Array]:
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     matrices = axes.matrices(g)
     rows, columns = axes.sizes(g.shape)
     rank = basis.shape[-1]
@@ -192,10 +197,14 @@ def _project(
         turned = jnp.sum((basis.conj() * found).real, -2, keepdims=True) < 0
         return jnp.where(turned, -found, found).astype(basis.dtype)
 
-    basis = lax.cond(refresh, directions, lambda: basis)
+    # A chain of leaves: XLA:CPU takes together what is equally deep, and would hold the
+    # updates of all leaves at once.
+    basis, refresh = lax.cond(
+        refresh, lambda: (directions(), True), lambda: (basis, False)
+    )
     wide = basis.astype(g.dtype)
     low = wide.conj().mT @ matrices if rows >= columns else matrices @ wide
-    return low, basis
+    return low, basis, refresh
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4))
