@@ -22,7 +22,23 @@ pytestmark = pytest.mark.optimized
 MATRICES = {"first": trees.array(384, 512), "second": trees.array(384, 512)}
 """Of one shape, so that what XLA writes once for both would show."""
 
+TREES = {
+    "matrices": MATRICES,
+    "transformer": {
+        "embedding": trees.array(2048, 256),
+        "attention": trees.linear(256, 768),
+        "projection": trees.linear(256, 256),
+        "up": trees.linear(256, 1024),
+        "down": trees.linear(1024, 256),
+    },
+    "vectors": {"first": trees.array(300_000), "second": trees.array(100_000)},
+}
+
 SLACK = 0.3  # scalars, and what is as long as a row
+ORDER = {"optimistic_adam": 0.5, "optimistic_adam_v2": 0.5}
+"""Where the order in which XLA takes leaves decides how many temporaries it holds at
+once: ours are more in one tree, Optax's in another."""
+
 TURNS = {"scale_by_lbfgs": 10}
 """How often the loops of Optax turn, where it has some; XLA counts them once."""
 
@@ -109,12 +125,12 @@ MADE = {
 }
 THEIRS = {
     **{
-        name: lambda c=c: c.theirs(trees.ones(MATRICES))
+        name: lambda tree, c=c: c.theirs(trees.ones(tree))
         for name, c in CASES.items()
         if c.is_in_optax
     },
     **{
-        name: lambda c=c: c.make(AllOfOptax())
+        name: lambda tree, c=c: c.make(AllOfOptax())
         for name, c in COMBINED.items()
         if c.unlike_optax is None
     },
@@ -131,18 +147,19 @@ def test_state_and_parameters_are_updated_where_they_lie(name):
 
 
 @pytest.mark.full
+@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
 @pytest.mark.parametrize("name", THEIRS)
-def test_no_step_moves_more_than_that_of_optax(name, monkeypatch):
+def test_no_step_moves_more_than_that_of_optax(name, tree, monkeypatch):
     build, extra = MADE[name]
-    ours, _ = of_step(build(), extra)
+    ours, _ = of_step(build(), extra, tree)
 
     def measure():
-        return of_step(THEIRS[name](), extra, library=optax)[0]
+        return of_step(THEIRS[name](tree), extra, tree, optax)[0]
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         theirs = with_loops(measure, TURNS.get(name, 1), monkeypatch)
-    assert ours.temporaries <= theirs.temporaries + SLACK
+    assert ours.temporaries <= theirs.temporaries + ORDER.get(name, SLACK)
     assert ours.accessed <= theirs.accessed + SLACK
 
 
@@ -164,6 +181,15 @@ def test_galore_keeps_signs_only_where_it_looks_for_directions(monkeypatch):
     assert ours_between.accessed <= theirs_between.accessed + 0.01
     assert ours_between.temporaries <= theirs_between.temporaries + 0.01
     assert (ours.accessed - theirs.accessed) / gap <= 0.02
+    assert ours.temporaries <= theirs.temporaries
+
+
+def test_galore_holds_the_updates_of_few_matrices_at_once():
+    tree = trees.gpt2(shrink=12)
+    ours, theirs = (
+        of_step(pipelines.flat(lib).galore(1e-3, rank=8), {}, tree, lib)[0]
+        for lib in (jl, optax)
+    )
     assert ours.temporaries <= theirs.temporaries
 
 
