@@ -5,14 +5,15 @@ from typing import Annotated, Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, root
 from jaxopt_lite.core.ranges import WHOLE_TREE, Bound
-from jaxopt_lite.core.rule import Rule, SharedRule
+from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import (
     Hyperparameter,
     Tensor,
 )
+from jaxopt_lite.rules.global_norm import GlobalNormRule
 
 
 class Clip(Rule):
@@ -49,23 +50,15 @@ def clip(max_delta: Hyperparameter) -> GradientTransformation:
     return leafwise(Clip(max_delta))
 
 
-class ClipByGlobalNorm(SharedRule):
+class ClipByGlobalNorm(GlobalNormRule):
     """All leaves scaled down together where their common norm is too large."""
 
     max_norm: Annotated[Bound, WHOLE_TREE]
-
-    sums = True
-
-    def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
-        return squares_in_units(g, unit)
 
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
         norm = UNIT * root(total)
         share = self.max_norm / jnp.where(norm == 0, 1.0, norm)
         return jnp.where(norm == 0, 1.0, jnp.minimum(1.0, share))
-
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
-        return g * shared
 
 
 def clip_by_global_norm(max_norm: Hyperparameter) -> GradientTransformation:

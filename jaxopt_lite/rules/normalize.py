@@ -5,26 +5,18 @@ from typing import Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, root, squares_in_units
-from jaxopt_lite.core.rule import SharedRule
+from jaxopt_lite.core.numerics import UNIT, root
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Tensor
+from jaxopt_lite.rules.global_norm import GlobalNormRule
 
 
-class Normalize(SharedRule):
+class Normalize(GlobalNormRule):
     """All leaves divided by their common norm."""
-
-    sums = True
-
-    def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
-        return squares_in_units(g, unit)
 
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
         norm = UNIT * root(total)
         return jnp.where(norm == 0, 0.0, 1 / jnp.where(norm == 0, 1.0, norm))
-
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
-        return g * shared
 
 
 def normalize() -> GradientTransformation:

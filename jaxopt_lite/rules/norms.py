@@ -5,11 +5,12 @@ from typing import Annotated, Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, abs_sq, ratio, root, squares_in_units
+from jaxopt_lite.core.numerics import UNIT, abs_sq, ratio, root
 from jaxopt_lite.core.ranges import WHOLE_TREE, FiniteNumber, Magnitude
-from jaxopt_lite.core.rule import Rule, SharedRule
+from jaxopt_lite.core.rule import Rule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Tensor
+from jaxopt_lite.rules.global_norm import GlobalNormRule
 
 
 def sum_of_squares(x: Tensor) -> Tensor:
@@ -193,23 +194,15 @@ def centralize() -> GradientTransformation:
     return leafwise(Centralize())
 
 
-class NormalizeByUpdateNorm(SharedRule):
+class NormalizeByUpdateNorm(GlobalNormRule):
     """All leaves divided by their common norm."""
 
     scale_factor: Annotated[FiniteNumber, WHOLE_TREE]
     eps: Annotated[Magnitude, WHOLE_TREE]
 
-    sums = True
-
-    def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
-        return squares_in_units(g, unit)
-
     def settle(self, shared: Any, total: Tensor, step: Any) -> Tensor:
         length = UNIT * root(total) + self.eps
         return self.scale_factor * ratio(jnp.ones_like(length), length)
-
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
-        return g * shared
 
 
 def normalize_by_update_norm(

@@ -5,27 +5,22 @@ from typing import Annotated, Any
 import jax.numpy as jnp
 
 from jaxopt_lite.core.leafwise import leafwise
-from jaxopt_lite.core.numerics import UNIT, squares_in_units
+from jaxopt_lite.core.numerics import UNIT
 from jaxopt_lite.core.ranges import WHOLE_TREE, Bound, FiniteNumber, Magnitude
-from jaxopt_lite.core.rule import SharedRule
 from jaxopt_lite.core.transformation import GradientTransformation
 from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
+from jaxopt_lite.rules.global_norm import GlobalNormRule
 
 VARIANTS = ("sps", "sps+")
 
 
-class ScaleByPolyak(SharedRule):
+class ScaleByPolyak(GlobalNormRule):
     """Polyak's step size; `is_clipped` says whether it may not be negative."""
 
     f_min: Annotated[FiniteNumber, WHOLE_TREE]
     max_learning_rate: Annotated[Bound, WHOLE_TREE]
     eps: Annotated[Magnitude, WHOLE_TREE]
     is_clipped: bool
-
-    sums = True
-
-    def measure(self, g: Tensor, slots: Any, p: Any, step: Any, *, unit: Any) -> Tensor:
-        return squares_in_units(g, unit)
 
     def settle(self, shared: Any, total: Tensor, step: Any, *, value: Any) -> Tensor:
         gap = jnp.asarray(value, total.dtype) - self.f_min
@@ -35,9 +30,6 @@ class ScaleByPolyak(SharedRule):
         size = total + self.eps / UNIT**2
         found = gap / UNIT**2 / jnp.where(size == 0, 1.0, size)
         return jnp.where(size == 0, 0.0, jnp.minimum(found, self.max_learning_rate))
-
-    def emit(self, g: Tensor, slots: Any, p: Any, step: Any, *, shared: Any) -> Tensor:
-        return g * shared
 
 
 class PolyakStep(ScaleByPolyak):
