@@ -95,7 +95,9 @@ from jaxopt_lite.rules.unitwise import adaptive_grad_clip as adaptive_grad_clip
 from jaxopt_lite.rules.unitwise import unitwise_clip as unitwise_clip
 from jaxopt_lite.rules.unitwise import unitwise_norm as unitwise_norm
 from jaxopt_lite.rules.normalize import normalize as normalize
-from jaxopt_lite.rules.norms import normalize_by_update_norm as normalize_by_update_norm
+from jaxopt_lite.rules.normalize import (
+    normalize_by_update_norm as normalize_by_update_norm,
+)
 from jaxopt_lite.rules.norms import scale_by_trust_ratio as scale_by_trust_ratio
 from jaxopt_lite.rules.norms import (
     scale_by_param_block_norm as scale_by_param_block_norm,
