@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any, Self, TypeAlias
 
@@ -11,7 +11,7 @@ from jax.tree_util import GetAttrKey
 
 import jaxopt_lite
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
-from jaxopt_lite.core.types import Params, Updates, cached
+from jaxopt_lite.core.types import Params, State, Updates, cached
 
 _Structure: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, Any], ...]]
 """The names of the children of a state, and all its other fields."""
@@ -33,7 +33,7 @@ def _train_state() -> type:
             "interop.flax.TrainState: Flax is not installed. Run `pip install flax`."
         ) from error
 
-    class TrainState(_Registered, train_state.TrainState):
+    class TrainState(_Methods, _Registered, train_state.TrainState):
         """Flax's `TrainState`, which passes keywords on and holds `tx` as a value.
 
         To use in place of `flax.training.train_state.TrainState`, whose subclass it is:
@@ -87,47 +87,55 @@ def _train_state() -> type:
 
         __qualname__ = "TrainState"
 
-        @classmethod
-        def create(cls, *, tx: Any, **fields: Any) -> Self:
-            """The state before the first step, with `apply_fn`, `params` and more."""
-            as_transformation(tx, "TrainState: tx")
-            stock: Any = super()
-            return stock.create(tx=tx, **fields)
-
-        def apply_gradients(self, *, grads: Updates, **extra: Any) -> Self:
-            """The state after a step.
-
-            Args:
-                grads: the gradients.
-                **extra: fields of the state to replace, and what `tx.update` takes.
-            """
-            names = {field.name for field in dataclasses.fields(self)}
-            replaced = {k: x for k, x in extra.items() if k in names}
-            passed = {k: x for k, x in extra.items() if k not in names}
-            tx = as_transformation(self.tx, "TrainState: tx")
-            # Flax's own step, with a `tx` to which the keywords are tied.
-            update = functools.partial(tx.update, **passed)
-            tied = self.replace(tx=SimpleNamespace(update=update))
-            step: Any = train_state.TrainState.apply_gradients
-            stepped = step(tied, grads=grads, **replaced)
-            return stepped.replace(tx=replaced.get("tx", self.tx))
-
-        @property
-        def eval_params(self) -> Params:
-            """The parameters to evaluate with: `jaxopt_lite.eval_params`."""
-            return jaxopt_lite.eval_params(self.opt_state, self.params)
-
-        @property
-        def hyperparams(self) -> dict[str, Any]:
-            """The numbers in force at the next step: `get_hyperparams`."""
-            return jaxopt_lite.get_hyperparams(self.tx, self.opt_state)
-
-        @property
-        def metrics(self) -> dict[str, Any]:
-            """What there is to log: `metrics`, the numbers in force among it."""
-            return jaxopt_lite.metrics(self.tx, self.opt_state)
-
     return TrainState
+
+
+class _Methods:
+    """What a `TrainState` does otherwise than Flax's, or beyond it."""
+
+    params: Params
+    tx: Any
+    opt_state: State
+    replace: Callable[..., Self]
+
+    @classmethod
+    def create(cls, *, tx: Any, **fields: Any) -> Self:
+        """The state before the first step, with `apply_fn`, `params` and more."""
+        as_transformation(tx, "TrainState: tx")
+        stock: Any = super()
+        return stock.create(tx=tx, **fields)
+
+    def apply_gradients(self, *, grads: Updates, **extra: Any) -> Self:
+        """The state after a step.
+
+        Args:
+            grads: the gradients.
+            **extra: fields of the state to replace, and what `tx.update` takes.
+        """
+        names = _names(type(self))
+        replaced = {k: x for k, x in extra.items() if k in names}
+        passed = {k: x for k, x in extra.items() if k not in names}
+        tx = as_transformation(self.tx, "TrainState: tx")
+        # Flax's own step, with a `tx` to which the keywords are tied.
+        update = functools.partial(tx.update, **passed)
+        stock: Any = super(_Methods, self.replace(tx=SimpleNamespace(update=update)))
+        stepped = stock.apply_gradients(grads=grads, **replaced)
+        return stepped.replace(tx=replaced.get("tx", self.tx))
+
+    @property
+    def eval_params(self) -> Params:
+        """The parameters to evaluate with: `jaxopt_lite.eval_params`."""
+        return jaxopt_lite.eval_params(self.opt_state, self.params)
+
+    @property
+    def hyperparams(self) -> dict[str, Any]:
+        """The numbers in force at the next step: `get_hyperparams`."""
+        return jaxopt_lite.get_hyperparams(self.tx, self.opt_state)
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """What there is to log: `metrics`, the numbers in force among it."""
+        return jaxopt_lite.metrics(self.tx, self.opt_state)
 
 
 class _Registered:
@@ -160,7 +168,7 @@ def _flatten_with_keys(state: Any) -> tuple[list[tuple[Any, Any]], _Structure]:
     if isinstance(state.tx, GradientTransformation) and jax.tree.leaves(state.tx):
         traced = (*traced, "tx")
     children = [(GetAttrKey(name), getattr(state, name)) for name in traced]
-    names = [field.name for field in dataclasses.fields(state)]
+    names = _names(type(state))
     static = tuple((k, getattr(state, k)) for k in names if k not in traced)
     return children, (traced, static)
 
@@ -203,6 +211,10 @@ def _from_saved(state: Any, saved: dict[str, Any]) -> Any:
         for name in names
     }
     return state.replace(**restored)
+
+
+def _names(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
 
 
 @cached
