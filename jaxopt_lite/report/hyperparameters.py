@@ -1,8 +1,7 @@
 """Reading and changing the numbers of an optimizer, by path and name."""
 
 import dataclasses
-import difflib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeVar
 
 import jax
@@ -10,14 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.combine.inject import InjectHyperparams
-from jaxopt_lite.combine.mechanize import MechanicState, Mechanize
-from jaxopt_lite.combine.sam import Sam, SAMState
-from jaxopt_lite.combine.schedule_free import ScheduleFree, ScheduleFreeState
-from jaxopt_lite.combine.sophia import Sophia, SophiaState
 from jaxopt_lite.core import checks
-from jaxopt_lite.core.links import placed_like
-from jaxopt_lite.core.numbers import BOUND, DECAY, NON_NEGATIVE, fixed_number
-from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.transformation import (
     FromFunctions,
     GradientTransformation,
@@ -25,29 +17,10 @@ from jaxopt_lite.core.transformation import (
 )
 from jaxopt_lite.core.types import State
 from jaxopt_lite.core.value import is_array, short_repr
+from jaxopt_lite.report.injected import numbers_held, with_numbers
+from jaxopt_lite.report.names import INNER, below, entries_of, names_of, placed
 
 _Optimizer = TypeVar("_Optimizer")
-
-_RANGES = {
-    **dict.fromkeys(("learning_rate", "weight_decay", "eps", "eps_root"), NON_NEGATIVE),
-    **dict.fromkeys(("b1", "b2", "b3", "decay"), DECAY),
-    "max_norm": BOUND,
-}
-"""The ranges of numbers in a state, where the old one shows that they apply."""
-
-_STEPS = {
-    state: {field: f"{name}/" for name, field in made.holds.items() if field}
-    for state, made in (
-        (MechanicState, Mechanize),
-        (SAMState, Sam),
-        (ScheduleFreeState, ScheduleFree),
-        (SophiaState, Sophia),
-    )
-}
-"""How a transformation that holds several calls those whose states these fields are."""
-
-INNER = "inner_state/"
-"""The step into what a factory made of injected numbers."""
 
 
 def get_hyperparams(tx: Any, state: State) -> dict[str, Any]:
@@ -98,9 +71,9 @@ def _in_force(
     tx: GradientTransformation, state: State, path: str
 ) -> Iterator[tuple[str, Any]]:
     for name, value in tx.in_force(state).items():
-        yield from _entries(path + name, value)
+        yield from entries_of(path + name, value)
     if isinstance(tx, FromFunctions):
-        yield from ((name, jnp.asarray(x)) for name, x in _held(state, path))
+        yield from ((name, jnp.asarray(x)) for name, x in numbers_held(state, path))
     elif isinstance(tx, InjectHyperparams):
         yield from _in_force_inside(tx, state, path)
     states = tx.child_states(state)
@@ -116,28 +89,6 @@ def _in_force_inside(
     known = {id(x) for x in given.values()}
     inside = _in_force(tx.at(given), state.inner_state, path + INNER)
     yield from ((name, x) for name, x in inside if id(x) not in known)
-
-
-def below(
-    tx: GradientTransformation, path: str, name: str, child: GradientTransformation
-) -> str:
-    """The path of a child; what holds one transformation adds nothing.
-
-    It adds its name where a number of the child is called as one of its own.
-    """
-    alone = len(tx.holds) == 1 and tx.hyperparams().keys().isdisjoint(
-        _places(child, "")
-    )
-    return path if alone else f"{path}{name}/"
-
-
-def _entries(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """A number under its name, or those of `by_path` under each pattern."""
-    if isinstance(value, ByPath):
-        for pattern, x in zip(value.patterns, value.values, strict=True):
-            yield f"{name}[{pattern}]", x
-    else:
-        yield name, value
 
 
 def set_hyperparams(
@@ -179,9 +130,9 @@ def set_hyperparams(
     """
     given = _given(hyperparams, named)
     if isinstance(optimizer, GradientTransformation):
-        return _changed(optimizer, _found(given, _places(optimizer, "")), "")
+        return _changed(optimizer, placed(given, names_of(optimizer, "")), "")
     _check_state(optimizer)
-    return _with_held(optimizer, "", _found(given, dict(_held(optimizer, ""))))
+    return with_numbers(optimizer, "", placed(given, dict(numbers_held(optimizer, ""))))
 
 
 def _check_state(state: Any) -> None:
@@ -219,28 +170,17 @@ def _given(hyperparams: Any, named: Mapping[str, Any]) -> dict[str, Any]:
     return {**hyperparams, **named}
 
 
-def _places(tx: GradientTransformation, path: str) -> list[str]:
-    """The names of all numbers, of `by_path` as a whole and of each pattern."""
-    names = []
-    for name, value in tx.hyperparams().items():
-        entries = [entry for entry, _ in _entries(path + name, value)]
-        names += list(dict.fromkeys([path + name, *entries]))
-    for name, child in tx.children().items():
-        names += _places(child, below(tx, path, name, child))
-    return names
-
-
 def _changed(tx: Any, given: Mapping[str, Any], path: str) -> Any:
     """A transformation with other numbers, down to its children."""
     own = {}
     for name, value in tx.hyperparams().items():
-        entries = [entry for entry, _ in _entries(path + name, value)]
+        entries = [entry for entry, _ in entries_of(path + name, value)]
         if path + name in given:
             own[name] = _in_the_dtype_of(value, given[path + name])
         elif not given.keys().isdisjoint(entries):
             values = (
                 _in_the_dtype_of(x, given[entry]) if entry in given else x
-                for entry, x in _entries(path + name, value)
+                for entry, x in entries_of(path + name, value)
             )
             own[name] = dataclasses.replace(value, values=tuple(values))
     children = {
@@ -264,142 +204,3 @@ def _in_the_dtype_of(old: Any, new: Any) -> Any:
     if is_array(old) and is_new_array and jnp.issubdtype(new.dtype, jnp.floating):
         return jnp.asarray(new, old.dtype)
     return new
-
-
-def _held(node: Any, path: str) -> Iterator[tuple[str, Any]]:
-    """All numbers that a state holds, by name."""
-    if _is_injected(node):
-        yield from ((path + name, x) for name, x in node.hyperparams.items())
-    for step, child in _inside(node):
-        yield from _held(child, path + step)
-
-
-def _with_held(node: Any, path: str, found: Mapping[str, Any]) -> Any:
-    """A state with other numbers, down to what it holds."""
-    inside = _inside(node)
-    if not inside:
-        return node
-    children = [_with_held(child, path + step, found) for step, child in inside]
-    structure: Any = jax.tree.structure(node, is_leaf=lambda x: x is not node)
-    node = structure.unflatten(children)
-    if not _is_injected(node):
-        return node
-    scheduled = getattr(node, "hyperparams_states", {})
-    numbers = {
-        name: _replaced(path + name, found[path + name], old, name in scheduled)
-        if path + name in found
-        else old
-        for name, old in node.hyperparams.items()
-    }
-    return node._replace(hyperparams=numbers)
-
-
-def _is_injected(node: Any) -> bool:
-    return {"hyperparams", "inner_state"} <= set(getattr(node, "_fields", ()))
-
-
-def _inside(node: Any) -> list[tuple[str, Any]]:
-    """What a node of a state holds, each with its step of the path."""
-    found, _ = jax.tree_util.tree_flatten_with_path(
-        node, is_leaf=lambda x: x is not node
-    )
-    names = {"inner_state": INNER} if _is_injected(node) else _STEPS.get(type(node), {})
-    return [(_step(path[0], names), child) for path, child in found if path]
-
-
-def _step(key: Any, names: Mapping[str, str]) -> str:
-    """A step into a state, as the transformations call it."""
-    if isinstance(key, jax.tree_util.GetAttrKey):
-        return names.get(key.name, "")
-    return f"{jax.tree_util.keystr((key,), simple=True)}/"
-
-
-def _replaced(name: str, new: Any, held: Any, is_scheduled: bool) -> Any:
-    """A number of the state in the dtype, shape, place and wrapping of the old one."""
-    if is_scheduled:
-        raise ValueError(
-            f"set_hyperparams: {name} follows a schedule, which would overwrite it; "
-            f"expected a number that does not. Give `inject_hyperparams` a number, or "
-            f"change the schedule of the optimizer."
-        )
-    old = jnp.asarray(held)
-    if not jnp.issubdtype(old.dtype, jnp.inexact):  # an integer, assigned in place
-        old = old.astype(float)
-    where, interval = f"set_hyperparams: {name}", _range_in_state(name, old)
-    with np.errstate(over="ignore"):  # what overflows is refused below
-        # A copy: the state may be donated.
-        x = jnp.array(fixed_number(where, new, interval), old.dtype)
-    fixed_number(f"{where} in {old.dtype}", x, interval)
-    if x.shape not in ((), old.shape):
-        raise ValueError(
-            f"{where} is {checks.describe(x)}; expected one number, or "
-            f"{checks.describe(old)} as it is."
-        )
-    x = placed_like(old, jnp.broadcast_to(x, old.shape))
-    wrapping: Any = jax.tree.structure(held)  # of a framework, or none
-    return wrapping.unflatten([x])
-
-
-def _range_in_state(name: str, old: jax.Array) -> str:
-    """The range of a number, as far as its name and the old one tell."""
-    interval = _RANGES.get(name.rpartition("/")[2], "[-inf, inf]")
-    try:
-        fixed_number(name, old, interval)
-    except ValueError:
-        return "[-inf, inf]"
-    return interval
-
-
-def _found(given: Mapping[str, Any], places: Collection[str]) -> dict[str, Any]:
-    """The numbers by the places that their names mean.
-
-    Raises:
-        KeyError: telling of each name that means none, or several, or the same place
-            as another.
-    """
-    meant = {name: _meant(name, places) for name in given}
-    wrong = [
-        _explained(name, found, places)
-        for name, found in meant.items()
-        if len(found) != 1
-    ]
-    names: dict[str, str] = {}
-    for name, (place, *_) in ((n, f) for n, f in meant.items() if len(f) == 1):
-        if place in names:
-            wrong.append(f"{names[place]!r} and {name!r} are the same number")
-        names[place] = name
-    wrong += [
-        f"{names[whole]!r} and {names[part]!r} are the same number"
-        for whole in names
-        for part in names
-        if part.startswith(f"{whole}[")
-    ]
-    if wrong:
-        raise KeyError(f"set_hyperparams: {'; '.join(wrong)}.")
-    return {place: given[name] for place, name in names.items()}
-
-
-def _meant(name: str, places: Collection[str]) -> list[str]:
-    """The places that a name means: all of one, or its last parts."""
-    return [p for p in places if p == name] or [
-        place for place in places if place.endswith(f"/{name}")
-    ]
-
-
-def _explained(name: str, found: list[str], places: Collection[str]) -> str:
-    """Why a name is not of one place."""
-    if found:
-        return (
-            f"{name!r} stands {len(found)} times: {', '.join(found)}. Expected the "
-            f"whole of one of these names"
-        )
-    if not places:
-        return f"{name!r} stands nowhere: there are no numbers that may be changed"
-    last = {place.rpartition("/")[2]: place for place in places}
-    near = difflib.get_close_matches(name, places, 1) or [
-        last[x]
-        for x in difflib.get_close_matches(name.rpartition("/")[2], last, 1, 0.5)
-    ]
-    if near:
-        return f"{name!r} stands nowhere; the nearest name is {near[0]!r}"
-    return f"{name!r} stands nowhere among {', '.join(places)}"

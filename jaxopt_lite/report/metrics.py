@@ -9,7 +9,8 @@ import jax.numpy as jnp
 from jaxopt_lite.combine.inject import InjectHyperparams
 from jaxopt_lite.core.transformation import GradientTransformation, as_transformation
 from jaxopt_lite.core.types import State
-from jaxopt_lite.report.hyperparameters import INNER, below, get_hyperparams
+from jaxopt_lite.report.hyperparameters import get_hyperparams
+from jaxopt_lite.report.names import INNER, below
 
 
 def metrics(tx: Any, state: State) -> dict[str, Any]:
