@@ -25,13 +25,13 @@ from jaxopt_lite.optimizers.optimistic import optimistic_adam as optimistic_adam
 from jaxopt_lite.optimizers.optimistic import optimistic_adam_v2 as optimistic_adam_v2
 
 # Optimizers that find their step size
-from jaxopt_lite.optimizers.parameter_free import prodigy as prodigy
-from jaxopt_lite.optimizers.parameter_free import dadapt_adamw as dadapt_adamw
-from jaxopt_lite.optimizers.parameter_free import dog as dog
-from jaxopt_lite.optimizers.parameter_free import dowg as dowg
-from jaxopt_lite.optimizers.parameter_free import momo as momo
-from jaxopt_lite.optimizers.parameter_free import momo_adam as momo_adam
-from jaxopt_lite.optimizers.parameter_free import polyak_sgd as polyak_sgd
+from jaxopt_lite.optimizers.d_adaptation import prodigy as prodigy
+from jaxopt_lite.optimizers.d_adaptation import dadapt_adamw as dadapt_adamw
+from jaxopt_lite.optimizers.dog import dog as dog
+from jaxopt_lite.optimizers.dog import dowg as dowg
+from jaxopt_lite.optimizers.polyak import momo as momo
+from jaxopt_lite.optimizers.polyak import momo_adam as momo_adam
+from jaxopt_lite.optimizers.polyak import polyak_sgd as polyak_sgd
 from jaxopt_lite.optimizers.selfscaled import adadelta as adadelta
 from jaxopt_lite.optimizers.selfscaled import cocob as cocob
 from jaxopt_lite.optimizers.schedule_free import (
