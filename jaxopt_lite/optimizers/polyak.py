@@ -6,7 +6,7 @@ from jaxopt_lite.core.numbers import DECAY, whole_tree_number
 from jaxopt_lite.core.transformation import GradientTransformation, identity
 from jaxopt_lite.core.types import Hyperparameter
 from jaxopt_lite.rules.momo import Momo, MomoAdam
-from jaxopt_lite.rules.polyak import PolyakStep, polyak_numbers
+from jaxopt_lite.rules.polyak import PolyakStep, is_clipped
 
 
 def polyak_sgd(
@@ -47,8 +47,7 @@ def polyak_sgd(
         >>> tx.update({"w": jnp.array(6.0)}, tx.init(p), p, value=9.0)[0]
         {'w': Array(-1.5, dtype=float32)}
     """
-    numbers = polyak_numbers(f_min, max_learning_rate, eps, variant)
-    rule = PolyakStep(*numbers, scaling)
+    rule = PolyakStep(f_min, max_learning_rate, eps, is_clipped(variant), scaling)
     # One rule does it, in a state laid out as Optax's two.
     return chain(chain(identity(), leafwise(rule)), identity())
 

@@ -8,7 +8,7 @@ from jaxopt_lite.core.leafwise import leafwise
 from jaxopt_lite.core.numerics import UNIT
 from jaxopt_lite.core.ranges import WHOLE_TREE, Bound, FiniteNumber, Magnitude
 from jaxopt_lite.core.transformation import GradientTransformation
-from jaxopt_lite.core.types import Hyperparameter, Numeric, Tensor
+from jaxopt_lite.core.types import Hyperparameter, Tensor
 from jaxopt_lite.rules.global_norm import GlobalNormRule
 
 VARIANTS = ("sps", "sps+")
@@ -81,22 +81,14 @@ def scale_by_polyak(
         >>> tx.update(g, tx.init(g), value=50.0)[0]
         {'a': Array(6., dtype=float32), 'b': Array(8., dtype=float32)}
     """
-    return leafwise(
-        ScaleByPolyak(*polyak_numbers(f_min, max_learning_rate, eps, variant))
-    )
+    rule = ScaleByPolyak(f_min, max_learning_rate, eps, is_clipped(variant))
+    return leafwise(rule)
 
 
-def polyak_numbers(
-    f_min: Any, max_learning_rate: Any, eps: Any, variant: str
-) -> tuple[Numeric, Numeric, Numeric, bool]:
-    """The arguments of `scale_by_polyak`, checked, as its rule takes them."""
+def is_clipped(variant: str) -> bool:
+    """Whether a variant, one of those known, takes no step uphill."""
     if variant not in VARIANTS:
         raise ValueError(
             f"variant is {variant!r}; expected one of {', '.join(map(repr, VARIANTS))}."
         )
-    return (
-        f_min,
-        max_learning_rate,
-        eps,
-        variant == "sps+",
-    )
+    return variant == "sps+"
