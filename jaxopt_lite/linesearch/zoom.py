@@ -1,5 +1,6 @@
 """A step size that decreases the function and its slope: bracketed, then zoomed in."""
 
+import functools
 from typing import Annotated, Any, NamedTuple
 
 import jax
@@ -10,7 +11,7 @@ from jaxopt_lite.core.kernel import with_numbers
 from jaxopt_lite.core.ranges import FIXED, Bound, Magnitude, Steps, Within, checked
 from jaxopt_lite.core.transformation import GradientTransformation, select
 from jaxopt_lite.core.types import Numeric, Params, State, Updates
-from jaxopt_lite.linesearch.interpolation import cubic_minimum, quadratic_minimum
+from jaxopt_lite.linesearch.interval import Interval, bracketed, interpolated, narrowed
 from jaxopt_lite.linesearch.line import Line, Point, loop, number_dtype, report_failure
 from jaxopt_lite.tree import zeros_like
 
@@ -37,19 +38,6 @@ class ScaleByZoomLinesearchState(NamedTuple):
     value: jax.Array
     grad: Updates
     info: ZoomLinesearchInfo
-
-
-class Interval(NamedTuple):
-    """An interval with a good step size in it, once it is found.
-
-    `low` has the lowest value seen that decreases enough, and may be right of `high`;
-    `third` is a further point for interpolation.
-    """
-
-    is_found: jax.Array
-    low: Point
-    high: Point
-    third: Point
 
 
 class Search(NamedTuple):
@@ -125,41 +113,45 @@ class ScaleByZoomLinesearch(GradientTransformation):
         def goes_on(search: Search) -> jax.Array:
             return line.is_sound & ~(search.is_done | search.has_failed)
 
-        def go_on(search: Search) -> Search:
-            longer, is_longest = self._longer(search, guess)
-            is_found = search.interval.is_found
-            shorter = _interpolated(search.interval)
-            point, grad = line.point(jnp.where(is_found, shorter, longer))
-            tried = self._judged(search, line.start, point)
-            bracket, reaches_end = self._bracketed(search, tried, point, is_longest)
-            zoomed, is_exhausted = self._zoomed(search, tried, point)
-            is_safe, error = tried.decrease_error <= self.tol, _error(tried)
-            # While zooming the lowest such point, and before that the last, counts.
-            is_safe &= ~is_found | (point.value < search.safe.value)
-            safe, safe_grad = select(
-                is_safe, (point, grad), (search.safe, search.safe_grad)
-            )
-            is_done = (error <= self.tol) | (~is_found & reaches_end)
-            is_exhausted &= is_found & (safe.stepsize > 0)
-            is_over = tried.num_linesearch_steps >= self.max_linesearch_steps
-            return Search(
-                point,
-                grad,
-                tried,
-                select(is_found, zoomed, bracket),
-                safe,
-                safe_grad,
-                is_done,
-                (is_over | is_exhausted) & ~is_done,
-            )
+        return loop(goes_on, functools.partial(self._next, line, guess), _begin(line))
 
-        return loop(goes_on, go_on, _begin(line))
-
-    def _longer(self, search: Search, guess: jax.Array) -> tuple[jax.Array, Any]:
-        """The step size that follows while there is no interval; whether the last."""
+    def _next(self, line: Line, guess: jax.Array, search: Search) -> Search:
+        """The search after one more step size."""
         is_first = search.info.num_linesearch_steps == 0
-        longer = self.increase_factor * search.point.stepsize
-        longer = jnp.where(is_first, guess, longer)
+        is_found = search.interval.is_found
+        longer, is_longest = self._longer(is_first, search.point, guess)
+        shorter = interpolated(search.interval)
+        point, grad = line.point(jnp.where(is_found, shorter, longer))
+        tried = self._judged(search, line.start, point)
+        is_high, is_good = tried.decrease_error > 0, _error(tried) <= self.tol
+        bracket = bracketed(search.point, point, is_first, is_high, is_good)
+        part = narrowed(search.interval, point, is_high)
+        # While zooming the lowest such point, and before that the last, counts.
+        is_safe = tried.decrease_error <= self.tol
+        is_safe &= ~is_found | (point.value < search.safe.value)
+        safe, safe_grad = select(
+            is_safe, (point, grad), (search.safe, search.safe_grad)
+        )
+        is_done = is_good | (~is_found & is_longest & ~bracket.is_found)
+        is_exhausted = search.interval.length <= self.stepsize_precision
+        is_exhausted &= is_found & (safe.stepsize > 0)
+        is_over = tried.num_linesearch_steps >= self.max_linesearch_steps
+        return Search(
+            point,
+            grad,
+            tried,
+            select(is_found, part, bracket),
+            safe,
+            safe_grad,
+            is_done,
+            (is_over | is_exhausted) & ~is_done,
+        )
+
+    def _longer(
+        self, is_first: jax.Array, last: Point, guess: jax.Array
+    ) -> tuple[jax.Array, Any]:
+        """The step size that follows while there is no interval; whether the last."""
+        longer = jnp.where(is_first, guess, self.increase_factor * last.stepsize)
         if self.max_learning_rate is None:
             return longer, False
         is_longest = longer >= self.max_learning_rate
@@ -183,40 +175,6 @@ class ScaleByZoomLinesearch(GradientTransformation):
             jnp.where(is_finite, jnp.maximum(decrease, 0), jnp.inf),
             jnp.where(is_finite, jnp.maximum(curvature, 0), jnp.inf),
         )
-
-    def _bracketed(
-        self, search: Search, tried: ZoomLinesearchInfo, point: Point, is_longest: Any
-    ) -> tuple[Interval, Any]:
-        """The interval between the last two points, if a good one lies there.
-
-        Also whether there is none, and no longer step to go on to.
-        """
-        last = search.point
-        is_first = search.info.num_linesearch_steps == 0
-        is_high = (tried.decrease_error > 0) | (~is_first & (point.value >= last.value))
-        is_low = ~is_high & (point.slope >= 0)
-        is_found = is_high | is_low | (_error(tried) <= self.tol)
-        low, high = select(is_low, (point, last), (last, point))
-        return Interval(is_found, low, high, low), is_longest & ~is_found
-
-    def _zoomed(
-        self, search: Search, tried: ZoomLinesearchInfo, point: Point
-    ) -> tuple[Interval, jax.Array]:
-        """The part of the interval on that side of a point where a good one lies.
-
-        Also whether the whole is too short to go on.
-        """
-        is_found, low, high, _ = search.interval
-        is_high = (tried.decrease_error > 0) | (point.value >= low.value)
-        is_turned = ~is_high & (point.slope * (high.stepsize - low.stepsize) >= 0)
-        new = Interval(
-            is_found,
-            low=select(is_high, low, point),
-            high=select(is_high, point, select(is_turned, low, high)),
-            third=select(is_high | is_turned, high, low),
-        )
-        length = jnp.abs(high.stepsize - low.stepsize)
-        return new, length <= self.stepsize_precision
 
     def _end(self, search: Search) -> tuple[Point, Updates]:
         """Where the search ends: after a failure at the safe point, if there is one."""
@@ -254,21 +212,6 @@ def _nothing_tried(dtype: Any) -> ZoomLinesearchInfo:
 
 def _error(info: ZoomLinesearchInfo) -> jax.Array:
     return jnp.maximum(info.decrease_error, info.curvature_error)
-
-
-def _interpolated(interval: Interval) -> jax.Array:
-    """Where the function may have its minimum; the middle if that is near an end."""
-    low, high = interval.low.stepsize, interval.high.stepsize
-    left, right = jnp.minimum(low, high), jnp.maximum(low, high)
-
-    def is_inside(x: jax.Array, margin: float) -> jax.Array:
-        room = margin * (right - left)
-        return (x > left + room) & (x < right - room)
-
-    cubic = cubic_minimum(interval.low, interval.high, interval.third)
-    quadratic = quadratic_minimum(interval.low, interval.high)
-    otherwise = jnp.where(is_inside(quadratic, 0.1), quadratic, (low + high) / 2)
-    return jnp.where(is_inside(cubic, 0.2), cubic, otherwise)
 
 
 def scale_by_zoom_linesearch(
