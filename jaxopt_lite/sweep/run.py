@@ -31,6 +31,9 @@ _PIECES = 16
 Train = Callable[[Any, jax.Array], dict[str, Any]]
 """From hyperparameters and a key to metrics."""
 
+_Programs = list[tuple[np.ndarray, Program]]
+"""Each program, behind its lanes."""
+
 
 @no_mesh()
 def run(
@@ -113,27 +116,10 @@ def run(
         batch_size = whole("run", "batch_size", batch_size, 1)
     if path is not None:
         path = checked(path)
-    if mesh is None:
-        mesh = Mesh(np.array(jax.devices()), ("lanes",))
-    check_mesh("run", mesh)
-    mesh = Mesh(mesh.devices, mesh.axis_names)  # whose axes no array names
+    mesh = _devices(mesh)
     sweep = _Sweep(train, space, key, seeds)
-    groups = [sweep.lanes(members) for members in space.programs()]
-    programs = [
-        Program(
-            sweep.function(lanes),
-            sweep.inputs(lanes),
-            mesh,
-            batch_size,
-            _PIECES if path else 1,
-        )
-        for lanes in groups
-    ]
-    shapes = metrics.agree(
-        [program.shapes for program in programs],
-        [space[lanes[0, 0]] for lanes in groups],
-    )
-    record = sweep.record(shapes, [program.digest for program in programs])
+    programs = sweep.programs(mesh, batch_size, _PIECES if path else 1)
+    record = sweep.record(programs)
     if path:
         record.resume(path)
         _agree_on(record.done, mesh)
@@ -147,7 +133,7 @@ def run(
         _bar(record.done.size, resumed, progress and leads) as advance,
         _kept(record, path if leads else None) as keep,
     ):
-        for lanes, program in zip(groups, programs, strict=True):
+        for lanes, program in programs:
             todo = lanes[~record.done[tuple(lanes.T)]]
             if len(todo):
                 program.compile()
@@ -155,8 +141,16 @@ def run(
                 record.add(chunk, program(sweep.inputs(chunk)))
                 keep()
                 advance(len(chunk))
-    compilations = sum(program.compilations for program in programs)
+    compilations = sum(program.compilations for _, program in programs)
     return Result(record, compilations, resumed)
+
+
+def _devices(mesh: Mesh | None) -> Mesh:
+    """A mesh of the devices to train on, all by default, whose axes no array names."""
+    if mesh is None:
+        mesh = Mesh(np.array(jax.devices()), ("lanes",))
+    check_mesh("run", mesh)
+    return Mesh(mesh.devices, mesh.axis_names)
 
 
 class _Sweep:
@@ -169,9 +163,16 @@ class _Sweep:
         self.key = np.asarray(jax.random.key_data(key))
         self.columns = numbers(space)
 
-    def lanes(self, members: list[int]) -> np.ndarray:
-        """The lanes of some configurations, an array of (lanes, 2)."""
-        return np.array([*itertools.product(members, range(self.seeds))])
+    def programs(self, mesh: Mesh, batch_size: int | None, pieces: int) -> _Programs:
+        """A program for the lanes of equal static values, arrays of (lanes, 2)."""
+        lanes = [
+            np.array([*itertools.product(members, range(self.seeds))])
+            for members in self.space.programs()
+        ]
+        return [
+            (x, Program(self.function(x), self.inputs(x), mesh, batch_size, pieces))
+            for x in lanes
+        ]
 
     def inputs(self, lanes: np.ndarray) -> Any:
         """The numbers and the seed of each lane."""
@@ -197,8 +198,13 @@ class _Sweep:
             key = jax.random.wrap_key_data(key, impl=self.impl)
         return jax.random.fold_in(key, seed)
 
-    def record(self, shapes: metrics.Shapes, train: list[str]) -> Record:
+    def record(self, programs: _Programs) -> Record:
         """Room for what the lanes will return."""
+        shapes = metrics.agree(
+            [program.shapes for _, program in programs],
+            [self.space[lanes[0, 0]] for lanes, _ in programs],
+        )
+        train = [program.digest for _, program in programs]
         size = (len(self.space), self.seeds)
         empty = {
             name: np.zeros((*size, *x.shape), x.dtype) for name, x in shapes.items()
