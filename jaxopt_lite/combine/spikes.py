@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from jaxopt_lite.combine.gate import both, committing, gate
 from jaxopt_lite.combine.norms import norm_of_tree
-from jaxopt_lite.core import checks, lift
+from jaxopt_lite.core import checks, given
 from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.numerics import saturating_increment
 from jaxopt_lite.core.ranges import FIXED, Magnitude, checked
@@ -95,7 +95,7 @@ class SkipSpikes(GradientTransformation):
                 "skip_spikes: update was called without `value`; expected it as a "
                 "keyword. Call update(updates, state, params, value=...)."
             )
-        lift.check_value("skip_spikes", extra["value"])
+        given.check_value("skip_spikes", extra["value"])
         return jnp.asarray(extra["value"]).astype(jnp.float32)
 
     def _is_beyond(self, x: jax.Array, state: State) -> jax.Array:

@@ -5,26 +5,20 @@ schedules, what the leaves of a shared rule agree on) are settled first; then ea
 goes through the whole run at once, in the program that `kernel` compiles for its shape.
 """
 
-import functools
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from operator import and_
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxopt_lite.core import checks, kernel
+from jaxopt_lite.core.agreement import agree
 from jaxopt_lite.core.codec import Keeping, salt
-from jaxopt_lite.core.columns import held
+from jaxopt_lite.core.given import at_leaf, named_by, take_apart
 from jaxopt_lite.core.links import Link
-from jaxopt_lite.core.numerics import distinct_unit, promote
-from jaxopt_lite.core.parts import UNDIVIDED, Undivided
-from jaxopt_lite.core.rule import SharedRule, keywords
-from jaxopt_lite.core.stage import Stage, aligned
-from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
-from jaxopt_lite.core.trees import Flat, is_end
+from jaxopt_lite.core.parts import UNDIVIDED
+from jaxopt_lite.core.stage import Stage
+from jaxopt_lite.core.storage import update_dtype
 from jaxopt_lite.core.types import Params, State, Updates
 
 
@@ -40,13 +34,13 @@ def run(
     Where `extra["commit"]` is false, slots, shared numbers and counts stay as they
     were, chosen before the update is formed from them, so a guard costs no pass.
     """
-    stages, g, p = _take_apart(links, states, updates, params)
+    stages, g, p = take_apart(links, states, updates, params)
     commit = extra.get("commit")
-    named, common = _named(links, extra, g)
+    named, common = named_by(links, extra, g)
     for stage in stages:
         if stage.is_shared:
             parts = extra.get("device_parts", UNDIVIDED)
-            stage.shared = _agree(stage, g, p, named, common, parts)
+            stage.shared = agree(stage, g, p, named, common, parts)
     settings = [*zip(*(stage.setting for stage in stages), strict=True)]
     programs: dict[Any, _Program] = {}
     emitted = list(g.leaves)
@@ -65,7 +59,7 @@ def run(
                 g.leaves[i],
                 p[i],
                 [s.row(i, previous) for s in active],
-                _at_leaf(named, i),
+                at_leaf(named, i),
                 salt(g.paths[i]) if is_random else None,
             )
             for i in leaves
@@ -155,153 +149,3 @@ def _together(
         many = max(1, _LARGEST_STACK // max(1, np.size(g[leaves[0]])))
         for start in range(0, len(leaves), many):
             yield leaves[start : start + many]
-
-
-def _take_apart(
-    links: Sequence[Link], states: Sequence[State], updates: Updates, params: Params
-) -> tuple[list[Stage], Flat, list[Any]]:
-    """The links with their states, the gradients and the parameters, all checked."""
-    name = links[0].name
-    g = Flat(updates)
-    p = None if params is None else checks.align(name, g, "params", params)
-    view = p or g
-    # Without a gradient a leaf takes no part, if no state was made for it either.
-    is_given = [not is_end(x) for x in g.leaves]
-    seen_by = [list(map(and_, link.sees(view), is_given)) for link in links]
-    seen = [any(by_each) for by_each in zip(*seen_by, strict=True)]
-    checks.inexact(name, "gradient", g, seen)
-    if p is not None:
-        trained = seen if all(is_given) else _kept(links, states, p)
-        checks.presence(name, g, p, trained)
-        checks.shapes(name, "gradient", g, "parameter", p)
-        checks.inexact(name, "parameter", p, seen)
-    elif needy := [link.name for link in links if link.rule.reads_params]:
-        raise ValueError(
-            f"{needy[0]}: update was called without params; expected the parameters. "
-            f"Call update(updates, state, params)."
-        )
-    stages = [
-        Stage(i, link, state, view, by_this)
-        for i, (link, state, by_this) in enumerate(
-            zip(links, states, seen_by, strict=True)
-        )
-    ]
-    return stages, g, [None] * len(g.leaves) if p is None else p.leaves
-
-
-def _kept(links: Sequence[Link], states: Sequence[State], p: Flat) -> list[bool]:
-    """Whether some slot is kept for each leaf."""
-    kept = [False for _ in p.leaves]
-    for link, state in zip(links, states, strict=True):
-        parts = link.unpack(state)
-        for slot in link.rule.Slots._fields:
-            column = aligned(link, slot, parts[slot], p)
-            kept = [k or not is_end(x) for k, x in zip(kept, held(column), strict=True)]
-    return kept
-
-
-def _named(
-    links: Sequence[Link], extra: Mapping[str, Any], g: Flat
-) -> tuple[dict[str, Flat], dict[str, Any]]:
-    """The keywords that the rules name, out of those that the caller passed.
-
-    Those that are trees, in the order of the gradients; then those for all leaves.
-    """
-    demanded = {
-        (link.name, name): is_demanded
-        for link in links
-        for method in ("advance", "emit", "update", "measure", "settle")
-        for name, is_demanded in keywords(type(link.rule), method).items()
-        if name not in ("shared", "unit")
-    }
-    for (rule, name), is_demanded in sorted(demanded.items()):
-        if is_demanded and name not in extra:
-            raise TypeError(
-                f"{rule}: update was called without `{name}`; expected it as a "
-                f"keyword. Call update(updates, state, params, {name}=...)."
-            )
-    named = {name: extra[name] for _, name in demanded if name in extra}
-    if "value" in named:
-        check_value(next(r for r, name in demanded if name == "value"), named["value"])
-    trees = {}
-    for link in links:
-        for name in link.rule.trees:
-            if name in extra:
-                trees[name] = checks.align(link.name, g, name, extra[name])
-                checks.shapes(link.name, name, trees[name], "gradient", g)
-    return trees, {k: x for k, x in named.items() if k not in trees}
-
-
-def check_value(rule: str, value: Any) -> None:
-    """Refuses a loss that is no number."""
-    dtype = getattr(value, "dtype", np.dtype(type(value)))
-    if np.ndim(value) or not jnp.issubdtype(dtype, jnp.number):
-        raise ValueError(
-            f"{rule}: value is {checks.describe(value)}; expected the loss, one number."
-        )
-
-
-def _at_leaf(trees: Mapping[str, Flat], i: int) -> dict[str, Any]:
-    """The keywords that are trees, of each the leaf at one place."""
-    return {name: flat.leaves[i] for name, flat in trees.items()}
-
-
-def _agree(
-    stage: Stage,
-    g: Flat,
-    p: list[Any],
-    named: Mapping[str, Flat],
-    common: Mapping[str, Any],
-    parts: Undivided,
-) -> Any:
-    """What the leaves of a shared rule settle on; None where it sees no leaf."""
-    seen = [i for i, setting in enumerate(stage.setting) if setting >= 0]
-    if not seen:
-        return None
-    rule = stage.rules[0]
-    assert isinstance(rule, SharedRule)
-    begun = rule.begin()
-    if begun != ():
-        begun = begun._replace(**{name: stage.parts[name] for name in begun._fields})
-    if rule.measure is None:
-        total = None
-        dtypes = [arithmetic_dtype(update_dtype(g.leaves[i], p[i])) for i in seen]
-        kept = [x.dtype for x in jax.tree.leaves(begun)]
-        dtype = functools.reduce(promote, dtypes + kept)
-    else:
-        parts = parts if rule.sums else UNDIVIDED
-        total = _measure(stage, seen, g, p, begun, named, common, parts)
-        dtype = jax.tree.leaves(total)[0].dtype
-    keys = {k: common[k] for k in keywords(type(rule), "settle") if k in common}
-    begun = kernel.with_numbers(begun, dtype)
-    return kernel.with_numbers(rule, dtype).settle(
-        begun, total, stage.step(dtype), **keys
-    )
-
-
-def _measure(
-    stage: Stage,
-    seen: Sequence[int],
-    g: Flat,
-    p: list[Any],
-    begun: Any,
-    named: Mapping[str, Flat],
-    common: Mapping[str, Any],
-    parts: Undivided,
-) -> Any:
-    """What the leaves measure, summed."""
-    measured = []
-    alike: Counter[tuple[int, ...]] = Counter()
-    for i in seen:
-        x, y = g.leaves[i], p[i]
-        numbers, structure = jax.tree.flatten(stage.rules[stage.setting[i]])
-        dtype = update_dtype(x, y)
-        measure = kernel.measure_program(structure, dtype, stage.kept[i])
-        unit = distinct_unit(alike[np.shape(x)])
-        alike[np.shape(x)] += 1
-        row, keys = stage.row(i, None), {**common, **_at_leaf(named, i)}
-        contribution = functools.partial(
-            measure, numbers, stage.step(dtype), y, row, unit, begun, keys
-        )
-        measured.append(parts.measure(contribution, g.paths[i], x))
-    return parts.total(measured)
