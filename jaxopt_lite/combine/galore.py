@@ -1,30 +1,26 @@
 """An optimizer that sees each matrix in the space of its gradient's main directions."""
 
-import functools
 from collections.abc import Sequence
 from typing import Annotated, Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from jaxopt_lite.combine.gate import both, steps_at
+from jaxopt_lite.combine.low_rank import View
 from jaxopt_lite.core import checks
 from jaxopt_lite.core.hyperparameters import at_count
-from jaxopt_lite.core.links import placed_like
 from jaxopt_lite.core.matrices import Axes, MatrixAxes, matrix_axes
 from jaxopt_lite.core.numbers import fixed_whole_number
 from jaxopt_lite.core.numerics import saturating_increment
 from jaxopt_lite.core.placement import as_it_lies, types_of_split, unseen_update
 from jaxopt_lite.core.ranges import WHOLE_TREE, FiniteNumber, Steps, checked
-from jaxopt_lite.core.storage import arithmetic_dtype, update_dtype
 from jaxopt_lite.core.transformation import (
     GradientTransformation,
     as_transformation,
     select,
 )
-from jaxopt_lite.core.trees import Flat, MaskedNode, is_end
+from jaxopt_lite.core.trees import Flat, is_end
 from jaxopt_lite.core.types import Count, Hyperparameter, Params, PyTree, State, Updates
 from jaxopt_lite.rules.adam import scale_by_adam
 
@@ -61,7 +57,7 @@ class GaLore(GradientTransformation):
         p = Flat(params)
         self.axes.judge("galore", p)
         _check_inexact("parameter", p)
-        views = [_View(x, axes, self.rank) for x, axes in self._leaves(p)]
+        views = [View(x, axes, self.rank) for x, axes in self._leaves(p)]
         begun = [view.begin() for view in views]
         low = _rebuild(p, views, [x for x, _ in begun])
         bases = p.rebuild_bare(basis for _, basis in begun)
@@ -83,7 +79,7 @@ class GaLore(GradientTransformation):
         g = Flat(updates)
         p = [None] * len(g.leaves) if params is None else _aligned(g, params)
         _check_inexact("gradient", g)
-        views = [_View(x, axes, self.rank) for x, axes in self._leaves(g)]
+        views = [View(x, axes, self.rank) for x, axes in self._leaves(g)]
         held = checks.align("galore", g, "state.projector", state.projector)
         _check_bases(g, views, held)
         commit = extra.get("commit")
@@ -120,104 +116,7 @@ class GaLore(GradientTransformation):
         )
 
 
-class _View:
-    """How the base sees one leaf."""
-
-    def __init__(self, x: Any, axes: Axes, rank: int):
-        self.axes = axes
-        self.leaf = x
-        self.dtype: Any = None
-        self.shape: tuple[int, ...] = ()
-        if not is_end(x):
-            self.dtype, self.shape = arithmetic_dtype(jnp.result_type(x)), np.shape(x)
-        self.low = self.basis = self.shape
-        if axes:
-            m, n = axes.sizes(self.shape)
-            many, r = axes.counted(self.shape), min(rank, m, n)
-            self.low = (*many, r, n) if m >= n else (*many, m, r)
-            self.basis = (*many, max(m, n), r)
-
-    def begin(self) -> tuple[Any, Any]:
-        """Zeros, of which the base makes its state, and directions to begin with."""
-        if is_end(self.leaf):
-            return self.leaf, self.leaf
-        return (
-            self._zeros(self.low),
-            self._zeros(self.basis) if self.axes else MaskedNode(),
-        )
-
-    def _zeros(self, shape: tuple[int, ...]) -> Any:
-        """Zeros, or their shape where the leaf is only a shape.
-
-        What has the shape of the leaf lies where it lies.
-        """
-        if isinstance(self.leaf, jax.ShapeDtypeStruct):
-            return jax.ShapeDtypeStruct(shape, self.dtype)
-        return placed_like(jnp.asarray(self.leaf), jnp.zeros(shape, self.dtype))
-
-    def project(
-        self, g: Any, basis: Any, refresh: jax.Array
-    ) -> tuple[Any, Any, jax.Array]:
-        """The gradient that the base sees, the directions it is made of, and `refresh`.
-
-        The next leaf takes that `refresh`, which is known when these directions are.
-        """
-        if is_end(g):
-            return g, basis, refresh
-        wide = jnp.asarray(g).astype(self.dtype)
-        if not self.axes:
-            return wide, basis, refresh
-        return _project(wide, basis, refresh, self.axes)
-
-    def restore(
-        self, u: Any, basis: Any, scale: Any, g: Any, p: Any, whole: Any
-    ) -> Any:
-        """The update of the whole leaf; what is split is brought together before."""
-        if is_end(g):
-            return g
-        if self.axes:
-            u = _restore(whole(u), whole(basis), scale, self.axes, self.shape)
-        return u.astype(update_dtype(g, p))
-
-
-@functools.partial(jax.jit, static_argnums=3)
-def _project(
-    g: jax.Array, basis: jax.Array, refresh: jax.Array, axes: Axes
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    matrices = axes.matrices(g)
-    rows, columns = axes.sizes(g.shape)
-    rank = basis.shape[-1]
-
-    def directions() -> jax.Array:
-        u, _, vh = jnp.linalg.svd(matrices, full_matrices=False)
-        every = u if rows >= columns else vh.conj().mT
-        # Gathered: a slice XLA would take from all of them again wherever it is read.
-        found = jnp.take(every, jnp.arange(rank), axis=-1)
-        # The sign of a direction is arbitrary: it follows the one that the base knows.
-        turned = jnp.sum((basis.conj() * found).real, -2, keepdims=True) < 0
-        return jnp.where(turned, -found, found).astype(basis.dtype)
-
-    # A chain of leaves: XLA:CPU takes together what is equally deep, and would hold the
-    # updates of all leaves at once.
-    basis, refresh = lax.cond(
-        refresh, lambda: (directions(), True), lambda: (basis, False)
-    )
-    wide = basis.astype(g.dtype)
-    low = wide.conj().mT @ matrices if rows >= columns else matrices @ wide
-    return low, basis, refresh
-
-
-@functools.partial(jax.jit, static_argnums=(3, 4))
-def _restore(
-    low: jax.Array, basis: jax.Array, scale: Any, axes: Axes, shape: tuple[int, ...]
-) -> jax.Array:
-    rows, columns = axes.sizes(shape)
-    wide = basis.astype(low.dtype)
-    full = wide @ low if rows >= columns else low @ wide.conj().mT
-    return axes.array((scale * full).astype(low.dtype), shape)
-
-
-def _rebuild(flat: Flat, views: list[_View], leaves: list[Any]) -> PyTree:
+def _rebuild(flat: Flat, views: list[View], leaves: list[Any]) -> PyTree:
     """The tree that the base sees: in boxes where all leaves have their own shape."""
     return (flat.rebuild_bare if any(v.axes for v in views) else flat.rebuild)(leaves)
 
@@ -233,7 +132,7 @@ def _check_inexact(what: str, flat: Flat) -> None:
     checks.inexact("galore", what, flat, [not is_end(x) for x in flat.leaves])
 
 
-def _check_bases(g: Flat, views: list[_View], held: Flat) -> None:
+def _check_bases(g: Flat, views: list[View], held: Flat) -> None:
     """Refuses directions of other matrices.
 
     Raises:
