@@ -45,7 +45,8 @@ class Evolution(NamedTuple):
             The member that is best in the end, its loss and state, and the history: of
             all rounds the numbers, the losses and the parents of the members.
         """
-        states, losses = self._trained(columns, None, jax.random.fold_in(key, 0))
+        begin = jax.random.fold_in(key, 0)
+        states, losses = self._trained(columns, None, begin, is_first=True)
         first = (columns, losses, self._members)
         carry = (columns, states, losses, key)
         carry, later = jax.lax.scan(self._round, carry, jnp.arange(1, self.rounds))
@@ -66,14 +67,16 @@ class Evolution(NamedTuple):
         states, losses = self._trained(columns, states, training)
         return (columns, states, losses, key), (columns, losses, parents)
 
-    def _trained(self, columns: Columns, states: PyTree, key: jax.Array) -> Any:
+    def _trained(
+        self, columns: Columns, states: PyTree, key: jax.Array, is_first: bool = False
+    ) -> Any:
         """The states of all members after a round, and their losses."""
 
         def one(columns: Columns, state: PyTree, key: jax.Array) -> Any:
             hyperparams = with_numbers(self.space[0], columns)
             returned = self.train_round(hyperparams, state, key)
             found, loss = metrics.loss(f"{NAME}: train_round", returned)
-            if state is not None:
+            if not is_first:
                 _check_state(state, found)
             return found, loss
 
