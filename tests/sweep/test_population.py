@@ -1,5 +1,6 @@
 """The worst of a population copy the best and move on."""
 
+import itertools
 from functools import partial
 
 import jax
@@ -194,7 +195,8 @@ def test_small_whole_numbers_are_explored():
 
 def first_then(first, later):
     """A training whose state changes its kind after the first round."""
-    return lambda h, state, key: (first() if state is None else later(), h["rate"])
+    made = itertools.chain([first], itertools.repeat(later))
+    return lambda h, state, key: (next(made)(), h["rate"])
 
 
 @pytest.mark.parametrize(
@@ -228,8 +230,13 @@ def first_then(first, later):
             lambda: 2,
             "  'state': 2, an int; it was float32[] before\n",
         ),
+        (
+            lambda: None,
+            lambda: jnp.zeros(2),
+            "  'state': float32[2]; it was missing before\n",
+        ),
     ],
-    ids=["leaves", "names", "depth", "nodes", "Python"],
+    ids=["leaves", "names", "depth", "nodes", "Python", "none"],
 )
 def test_a_state_that_changes_its_kind(first, later, differences):
     train = first_then(first, later)
