@@ -138,15 +138,78 @@ def test_the_table_of_state_in_few_bytes_is_that_of_the_saved_runs(capsys):
         for file in re.findall(r"`(benchmarks/results/\S+)`", section)
     )
     rows = re.findall(r'\| (?:float32|`"(.*?)"`) \| (.*) \|', section)
+    slower = re.findall(r"a step took (\S+), (\S+) and (\S+) times", section)
+    told = dict(zip(("bfloat16", "int8", "int4"), *slower, strict=True))
     for codec, cells in rows:
         name = f"adamw, {codec}" if codec else "adamw"
         (planned,) = re.findall(rf"\| {name} \| jaxopt_lite \| (.*) \|", memory)
         losses = re.findall(
             rf"\| {codec or 'float32'} \| float32 \| (\S+) .*? \| (\S+) ", quality
         )
-        state, temporaries, *_ = planned.split(" | ")
+        state, temporaries, _, time = planned.split(" | ")
+        assert not codec or rounds_to(time, told[codec])
         assert cells.split(" | ") == [state, temporaries, *losses[0]]
     assert len(rows) == 4
+
+
+RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
+MEASURED = [
+    ("trace-thousand", r"time against the peer: (\S+),"),
+    ("trace-thousand", r"by path, time: (\S+),"),
+    ("trace-thousand", r"adamw \| (?:jaxopt_lite|optax) \|.*\| (\S+) \| \d+ \|"),
+    ("compile-small", r"jaxopt_lite \|.*\| (\S+) \("),
+    ("eager-gpt2", r"time against the peer: (\S+),"),
+    ("muon-gpt2", r"(?:jaxopt_lite|optax) \| (\S+)"),
+    ("sweep-digits", r"time against a loop over optax: (\S+),"),
+    ("sweep-digits", r"time against vmapped optax: (\S+),"),
+]
+"""Where each row of the second table of `How it compares` stands in the saved runs."""
+
+
+def newest(name):
+    return sorted(RESULTS.glob(f"*-cpu-{name}.md"))[-1].read_text()
+
+
+def split(row):
+    return [cell.strip() for cell in row.split("|")[1:-1]]
+
+
+def rounds_to(measured, told):
+    """Whether a number that a text tells is a measured one, with fewer digits."""
+    if not told or not measured:
+        return told == measured
+    half = 0.5 * 10.0 ** -len(told.partition(".")[2])
+    exact, rounded = (float(x.split()[0].replace(",", "")) for x in (measured, told))
+    return abs(exact - rounded) <= 1.001 * half
+
+
+def test_the_bytes_and_times_of_steps_are_those_of_the_saved_run():
+    section = README.split("| a step behind the gradients |")[1].split("\n\n")[0]
+    run = {
+        tuple(cells[:2]): cells[2:]
+        for cells in map(split, newest("pipelines-gpt2").splitlines())
+    }
+    named = {
+        "clip_by_global_norm, adamw": "clip + adamw",
+        "apply_if_finite of clip and adamw": "apply_if_finite(clip + adamw)",
+    }
+    for row in section.splitlines()[2:]:
+        pipeline, *told = split(row.replace("`", ""))
+        name = named.get(pipeline, pipeline)
+        ours, optax = run[name, "jaxopt_lite"], run[name, "optax"]
+        by_hand = run.get((name, "by hand"), [""] * 4)
+        measured = [ours[0], optax[0], optax[3], by_hand[3]]
+        assert all(map(rounds_to, measured, told)), (pipeline, measured, told)
+
+
+def test_the_ratios_to_optax_are_those_of_the_saved_runs():
+    section = README.split("| | jaxopt_lite | Optax |\n|---|---|---|\n")[1]
+    rows = section.split("\n\n")[0].splitlines()
+    for row, (name, pattern) in zip(rows, MEASURED, strict=True):
+        told = [cell for cell in split(row)[1:] if cell != "1"]
+        measured = re.findall(pattern, newest(name))
+        assert len(measured) == len(told), row
+        assert all(map(rounds_to, measured, told)), (row, measured)
 
 
 def test_checkpoints_come_back_and_another_optimizer_goes_on(tmp_path):
