@@ -84,7 +84,7 @@ def test_hyperparameters_are_read_changed_swept_and_learnt():
         updates, _ = tx.update(PARAMS, tx.init(PARAMS), PARAMS)
         return jnp.sum(jl.apply_updates(PARAMS, updates)["dense"]["kernel"] ** 2)
 
-    names = {"jl": jl, "jax": jax, "jnp": jnp, "params": PARAMS, "train": train}
+    names: dict = {"train": train}
     for example in re.findall("```python\n(.*?)```", section, re.DOTALL):
         exec(example, names)
     assert jl.get_hyperparams(names["other"], names["other"].init(PARAMS))[
@@ -212,10 +212,11 @@ def test_the_ratios_to_optax_are_those_of_the_saved_runs():
         assert all(map(rounds_to, measured, told)), (row, measured)
 
 
-def test_checkpoints_come_back_and_another_optimizer_goes_on(tmp_path):
+def test_checkpoints_come_back_and_another_optimizer_goes_on(tmp_path, monkeypatch):
     section = README.split("## Checkpoints")[1].split("\n## ")[0]
     first, changed, named = re.findall("```python\n(.*?)```", section, re.DOTALL)
-    names: dict = {"folder": tmp_path}
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
     exec(first, names)
     moved, (before, *_) = names["places"]["kernel"], names["state"]
     assert before.mu.codes["kernel"].sharding == moved and before.count == 1
