@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -163,7 +164,7 @@ def _inexact(slot: str, given: DTypeLike) -> Any:
 
 def arithmetic_dtype(dtype: Any) -> Any:
     """The dtype in which a leaf is computed: its own, at least float32."""
-    return promote(jnp.dtype(dtype), jnp.dtype(jnp.float32))
+    return promote(_available(jnp.dtype(dtype)), jnp.dtype(jnp.float32))
 
 
 def update_dtype(g: Any, p: Any) -> Any:
@@ -172,7 +173,12 @@ def update_dtype(g: Any, p: Any) -> Any:
 
 
 def _dtype(x: Any) -> Any:
-    return x.dtype if hasattr(x, "dtype") else jnp.result_type(x)
+    return _available(x.dtype) if hasattr(x, "dtype") else jnp.result_type(x)
+
+
+def _available(dtype: Any) -> Any:
+    """What JAX makes of NumPy's dtypes: of float64 float32, unless x64 is enabled."""
+    return jax.dtypes.canonicalize_dtype(dtype, allow_extended_dtype=True)
 
 
 def widen(x: Tensor, dtype: Any) -> Tensor:

@@ -174,6 +174,13 @@ def test_array_numbers_do_not_change_the_dtype(x64):
     assert updates["bias"].dtype == jnp.float32
 
 
+def test_float64_of_numpy_is_what_jax_makes_of_it():
+    params = {"w": np.full(3, 2.0)}
+    tx = jl.chain(jl.clip_by_global_norm(1.0), jl.adamw(0.1))
+    updates, _ = tx.update(params, tx.init(params), params)  # and without a warning
+    assert updates["w"].dtype == jnp.float32
+
+
 def test_slots_may_be_stored_in_another_dtype():
     tx = jl.adam(0.1, mu_dtype=jnp.bfloat16)
     state = tx.init(PARAMS)
