@@ -4,6 +4,7 @@ from typing import Any
 
 import jax
 
+from jaxopt_lite.core.checks import article
 from jaxopt_lite.core.types import Params, State
 
 
@@ -25,6 +26,9 @@ def eval_params(state: State, params: Params) -> Params:
         last is asked first and the others what to make of its answer, as the updates
         went through them.
 
+    Raises:
+        TypeError: if a state is given for the parameters.
+
     Example:
         >>> import jax.numpy as jnp
         >>> import jaxopt_lite as jl
@@ -37,10 +41,19 @@ def eval_params(state: State, params: Params) -> Params:
         >>> params, jl.eval_params(state, params)
         (Array([2.], dtype=float32), Array([1.6666667], dtype=float32))
     """
-    found = filter(_answers, jax.tree.leaves(state, is_leaf=_answers))
-    for part in reversed(list(found)):
+    if misplaced := _found(params):
+        raise TypeError(
+            f"eval_params: found {article(type(misplaced[0]).__name__)} among the "
+            f"parameters; expected arrays alone. Call eval_params(state, params)."
+        )
+    for part in reversed(_found(state)):
         params = part.eval_params(params)
     return params
+
+
+def _found(tree: Any) -> list[Any]:
+    """The parts of a state that say what to evaluate with."""
+    return list(filter(_answers, jax.tree.leaves(tree, is_leaf=_answers)))
 
 
 def _answers(part: Any) -> bool:

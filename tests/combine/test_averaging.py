@@ -159,6 +159,17 @@ def test_parameters_are_evaluated_where_nothing_else_is_said():
     assert jl.eval_params(None, params) is params
 
 
+def test_a_state_in_the_place_of_the_parameters_is_refused():
+    params = jnp.ones(2)
+    state = jl.chain(jl.sgd(0.1), jl.param_ema(0.5)).init(params)
+    with pytest.raises(TypeError) as caught:
+        jl.eval_params(params, state)
+    assert str(caught.value) == (
+        "eval_params: found a ParamEmaState among the parameters; expected arrays "
+        "alone. Call eval_params(state, params)."
+    )
+
+
 def test_other_parameters_are_refused():
     state = jl.param_ema(0.9).init({"w": jnp.zeros(3)})
     with pytest.raises(ValueError, match="'v': missing in state.ema"):
