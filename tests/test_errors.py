@@ -225,7 +225,8 @@ def test_integer_parameters():
     assert message(TypeError, TX.init, params) == (
         "ScaleByAdam: 1 parameter is not floating-point.\n"
         "  'dense/bias': parameter int32[2]\n"
-        "Expected floating-point or complex arrays: filter such leaves out "
+        "Expected floating-point or complex arrays: cast what is to be trained, "
+        "filter other leaves out "
         "(`eqx.filter(model, eqx.is_inexact_array)`, `nnx.state(model, nnx.Param)`, "
         "Haiku's parameters without its state), or freeze them with `partition` and "
         "`set_to_zero`."
@@ -337,7 +338,7 @@ def test_a_number_out_of_range(build, text):
         ),
         (
             lambda: jl.scale(None),
-            "step_size is None, a NoneType; expected a number, an array, a "
+            "step_size is None; expected a number, an array, a "
             "schedule or by_path of these.",
         ),
     ],
@@ -510,6 +511,48 @@ def test_a_member_that_is_no_transformation(build, text):
 def test_a_factory_that_was_not_called():
     text = message(TypeError, jl.chain, jl.identity)
     assert "chain: member 0 is <function identity" in text
+    assert text.endswith("such as `scale(0.1)`. If it makes one, call it.")
+
+
+def test_a_schedule_among_members():
+    text = message(TypeError, jl.chain, jl.constant_schedule(0.1))
+    assert text.endswith(
+        "such as `scale(0.1)`. A schedule is given as a learning rate, or to "
+        "`scale_by_schedule`."
+    )
+
+
+def test_a_list_of_members():
+    text = message(TypeError, jl.chain, [jl.clip(1.0), jl.sgd(0.1)])
+    assert text.startswith("chain: member 0 is ") and text.endswith(
+        "such as `scale(0.1)`. Of several make one: `chain(*members)`."
+    )
+
+
+def test_numbers_in_a_list_or_a_dict():
+    expected = "expected a number, an array, a schedule or by_path of these."
+    assert message(TypeError, jl.adam, [0.1, 0.2]) == (
+        f"learning_rate is (0.1, 0.2), a tuple; {expected} To sweep over many, give an "
+        f"array to jax.vmap over the optimizer."
+    )
+    assert message(TypeError, jl.adam, {"bias": 0.1}) == (
+        f"learning_rate is {{'bias': 0.1}}, a dict; {expected} To give groups of "
+        f"parameters their own, make a by_path of it."
+    )
+    assert message(TypeError, jl.adam, [jnp.ones(99)] * 9).startswith(
+        "learning_rate is a tuple; "
+    )
+
+
+def test_a_schedule_that_returns_no_number():
+    tx = jl.adam(jl.constant_schedule)
+    assert message(TypeError, tx.init, PARAMS) == (
+        "the schedule constant_schedule returned Constant(value=float32[]), a "
+        "Constant; expected one number for a step count. If it makes a schedule, "
+        "call it."
+    )
+    text = message(TypeError, jl.adam(lambda count: None).init, PARAMS)
+    assert "returned None; expected one number" in text
 
 
 def test_a_name_that_stands_twice():

@@ -41,10 +41,10 @@ class Equinox(eqx.Module):
 HAIKU = hk.transform_with_state(lambda x: hk.BatchNorm(True, True, 0.9)(x, True))
 
 FILTER = (
-    "Expected floating-point or complex arrays: filter such leaves out "
-    "(`eqx.filter(model, eqx.is_inexact_array)`, `nnx.state(model, nnx.Param)`, "
-    "Haiku's parameters without its state), or freeze them with `partition` and "
-    "`set_to_zero`."
+    "Expected floating-point or complex arrays: cast what is to be trained, filter "
+    "other leaves out (`eqx.filter(model, eqx.is_inexact_array)`, `nnx.state(model, "
+    "nnx.Param)`, Haiku's parameters without its state), or freeze them with "
+    "`partition` and `set_to_zero`."
 )
 NO_GRADIENT = (
     "Expected a gradient for each, found none: pass what `nnx.grad` returned to "

@@ -221,10 +221,10 @@ def inexact(where: str, what: str, flat: Flat, seen: Sequence[bool]) -> None:
             f"{where}: {plural(len(problems), f'{what} is', f'{what}s are')} "
             f"not floating-point.",
             problems,
-            "Expected floating-point or complex arrays: filter such leaves out "
-            "(`eqx.filter(model, eqx.is_inexact_array)`, `nnx.state(model, "
-            "nnx.Param)`, Haiku's parameters without its state), or freeze them with "
-            "`partition` and `set_to_zero`.",
+            "Expected floating-point or complex arrays: cast what is to be trained, "
+            "filter other leaves out (`eqx.filter(model, eqx.is_inexact_array)`, "
+            "`nnx.state(model, nnx.Param)`, Haiku's parameters without its state), or "
+            "freeze them with `partition` and `set_to_zero`.",
             TypeError,
         )
 

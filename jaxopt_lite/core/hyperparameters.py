@@ -6,9 +6,10 @@ from typing import Any, cast
 
 import jax
 
+from jaxopt_lite.core import checks
 from jaxopt_lite.core.paths import ByPath
 from jaxopt_lite.core.types import Count
-from jaxopt_lite.core.value import Value, is_array
+from jaxopt_lite.core.value import Value, is_array, short_repr
 
 
 class Schedule(Value):
@@ -39,7 +40,15 @@ class FromFunction(Schedule):
     function: Callable[..., Any]
 
     def __call__(self, count: Count | int) -> Any:
-        return self.function(count)
+        value = self.function(count)
+        is_number = isinstance(value, int | float) or hasattr(value, "dtype")
+        if is_number or hasattr(value, "__jax_array__"):
+            return value
+        raise TypeError(
+            f"the schedule {short_repr(self.function)} returned "
+            f"{checks.describe(value)}; expected one number for a step count. If it "
+            f"makes a schedule, call it."
+        )
 
 
 def is_scheduled(x: Any) -> bool:

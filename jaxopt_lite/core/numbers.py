@@ -218,9 +218,13 @@ def refuse_box(name: str, value: Any) -> None:
 
 
 def _refuse_type(name: str, value: Any) -> NoReturn:
+    cures: dict[type, str] = {
+        tuple: " To sweep over many, give an array to jax.vmap over the optimizer.",
+        dict: " To give groups of parameters their own, make a by_path of it.",
+    }
     raise TypeError(
-        f"{name} is {value!r}, {article(type(value).__name__)}; expected a number, an "
-        f"array, a schedule or by_path of these."
+        f"{name} is {describe(value)}; expected a number, an array, a schedule or "
+        f"by_path of these.{cures.get(type(value), '')}"
     )
 
 

@@ -10,7 +10,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxopt_lite.core import checks, trees
-from jaxopt_lite.core.hyperparameters import at_count, is_numeric, is_scheduled
+from jaxopt_lite.core.hyperparameters import (
+    Schedule,
+    at_count,
+    is_numeric,
+    is_scheduled,
+)
 from jaxopt_lite.core.ranges import checked
 from jaxopt_lite.core.types import Params, State, Updates
 from jaxopt_lite.core.value import Value, field_names
@@ -201,9 +206,16 @@ def as_transformation(tx: Any, where: str) -> GradientTransformation:
     )
     if has_both and not isinstance(tx, type):
         return FromFunctions(tx.init, tx.update)
+    cure = ""
+    if isinstance(tx, Schedule):
+        cure = " A schedule is given as a learning rate, or to `scale_by_schedule`."
+    elif callable(tx):
+        cure = " If it makes one, call it."
+    elif isinstance(tx, list | tuple) and any(hasattr(x, "update") for x in tx):
+        cure = " Of several make one: `chain(*members)`."
     raise TypeError(
         f"{where} is {checks.describe(tx)}; expected a transformation with `init` and "
-        f"`update`, such as `scale(0.1)`."
+        f"`update`, such as `scale(0.1)`.{cure}"
     )
 
 

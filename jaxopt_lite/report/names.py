@@ -88,7 +88,11 @@ def _explained(name: str, found: list[str], places: Collection[str]) -> str:
             f"whole of one of these names"
         )
     if not places:
-        return f"{name!r} stands nowhere: there are no numbers that may be changed"
+        return (
+            f"{name!r} stands nowhere: there are no numbers that may be changed. A "
+            f"state holds those of `inject_hyperparams`; others are changed in the "
+            f"optimizer"
+        )
     last = {place.rpartition("/")[2]: place for place in places}
     near = difflib.get_close_matches(name, places, 1) or [
         last[x]

@@ -362,7 +362,7 @@ def bad(*args: Any, **kwargs: Any) -> Any:
         (
             lambda: jl.inject_hyperparams(jl.sgd)(jnp.array(1j)),
             TypeError,
-            "learning_rate is Array",
+            r"learning_rate is complex64\[\]; expected a number",
         ),
         (
             lambda: jl.inject_hyperparams(jl.sgd)(jl.linear_schedule),

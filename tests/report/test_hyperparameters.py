@@ -374,7 +374,9 @@ INJECTED = jl.inject_hyperparams(jl.adamw)(falling, weight_decay=0.5)
         (
             lambda: jl.set_hyperparams(jl.adam(0.1).init(PARAMS), learning_rate=0.1),
             KeyError,
-            "'learning_rate' stands nowhere: there are no numbers that may be changed",
+            "'learning_rate' stands nowhere: there are no numbers that may be changed. "
+            "A state holds those of `inject_hyperparams`; others are changed in the "
+            "optimizer",
         ),
         (
             lambda: jl.set_hyperparams(jl.adamw(0.1), b4=0.1, colour=3),
@@ -591,7 +593,7 @@ def test_whole_numbers_in_an_array_are_numbers():
     tx = jl.sgd(jnp.array(2))
     assert jl.get_hyperparams(tx, tx.init(PARAMS)) == {"1/learning_rate": 2.0}
     for wrong in (jnp.array(True), jnp.array(1j)):
-        with pytest.raises(TypeError, match="learning_rate is Array"):
+        with pytest.raises(TypeError, match=r"learning_rate is (bool|complex64)\[\]"):
             jl.sgd(wrong)
 
 
