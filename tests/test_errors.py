@@ -372,6 +372,21 @@ def test_a_parameter_that_by_path_does_not_cover():
     )
 
 
+def test_a_pattern_behind_one_that_matches_everything():
+    text = (
+        "ScaleByLearningRate: by_path has patterns behind '*', which matches every "
+        "parameter before them.\n"
+        "  'kernel' is never in force\n"
+        "Expected it after them, as the first match wins: put '*' last."
+    )
+    rates = {"*": 1.0, "kernel": 0.1}
+    with pytest.warns(UserWarning) as warned:
+        jl.sgd(jl.by_path(rates)).init(PARAMS)
+    assert [str(w.message) for w in warned] == [text]
+    strict = jl.sgd(jl.by_path(rates, strict=True))
+    assert message(ValueError, strict.init, PARAMS) == text
+
+
 def test_a_pattern_that_matches_nothing():
     text = (
         "ScaleByLearningRate: by_path has patterns that match no parameter.\n"

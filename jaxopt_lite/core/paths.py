@@ -82,30 +82,43 @@ class ByPath(Value):
         ]
 
     def judge(self, where: str, flat: Flat) -> None:
-        """Warns of patterns that match nothing; with `strict`, refuses them.
+        """Warns of patterns that are never in force; with `strict`, refuses them.
 
-        Silent where the tree is empty or holds masked positions, since then only part
-        of the parameters is in sight, and in ready masks, which have a name.
+        Those match nothing, or stand behind one that matches everything. Silent where
+        the tree is empty or holds masked positions, since then only part of the
+        parameters is in sight, and in ready masks, which have a name.
         """
         if self.name or not flat.leaves or any(map(is_masked, flat.leaves)):
             return
+        matchers = list(map(_matcher, self.patterns))
+        used = [any(map(matches, flat.paths)) for matches in matchers]
         idle = [
-            pattern
-            for pattern in self.patterns
-            if not any(_matcher(pattern)(path) for path in flat.paths)
+            p for p, is_used in zip(self.patterns, used, strict=True) if not is_used
         ]
-        if not idle:
-            return
-        text = "\n".join(
-            [
+        if idle:
+            self._complain(
                 f"{where}: by_path has patterns that match no parameter.",
-                *(f"  {pattern!r}{_nearest(pattern, flat.paths)}" for pattern in idle),
+                [f"{pattern!r}{_nearest(pattern, flat.paths)}" for pattern in idle],
                 "Expected each to match a path: correct it or take it out.",
-            ]
-        )
+            )
+        whole = [all(map(matches, flat.paths)) for matches in matchers]
+        first = whole.index(True) if any(whole) else len(whole)
+        behind = range(first + 1, len(whole))
+        hidden = [self.patterns[i] for i in behind if used[i] and not whole[i]]
+        if hidden:
+            self._complain(
+                f"{where}: by_path has patterns behind {self.patterns[first]!r}, which "
+                f"matches every parameter before them.",
+                [f"{pattern!r} is never in force" for pattern in hidden],
+                f"Expected it after them, as the first match wins: put "
+                f"{self.patterns[first]!r} last.",
+            )
+
+    def _complain(self, told: str, patterns: Sequence[str], cure: str) -> None:
+        text = "\n".join([told, *(f"  {pattern}" for pattern in patterns), cure])
         if self.strict:
             raise ValueError(text)
-        warnings.warn(text, UserWarning, stacklevel=2)
+        warnings.warn(text, UserWarning, stacklevel=3)
 
 
 def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
@@ -123,7 +136,8 @@ def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
     Args:
         rules: from pattern to number, array, schedule (as a hyperparameter), bool (as
             a mask), or label (in `partition`), in order.
-        strict: whether a pattern that matches no parameter is an error, not a warning.
+        strict: whether a pattern that matches no parameter, or stands behind one that
+            matches them all, is an error, not a warning.
 
     Returns:
         A value to give wherever a leaf rule takes a number, as a `mask`, or as the
@@ -145,8 +159,8 @@ def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
     """
     if not isinstance(rules, Mapping):
         raise TypeError(
-            f"by_path: found a {type(rules).__name__}; expected a dict from pattern to "
-            f"value, such as {{'*bias': 0.0, '*': 0.01}}."
+            f"by_path: found {checks.article(type(rules).__name__)}; expected a dict "
+            f"from pattern to value, such as {{'*bias': 0.0, '*': 0.01}}."
         )
     if not rules:
         raise ValueError(
@@ -155,8 +169,8 @@ def by_path(rules: Mapping[str, Any], *, strict: bool = False) -> ByPath:
     for pattern in rules:
         if not isinstance(pattern, str):
             raise TypeError(
-                f"by_path: found the pattern {pattern!r}, a {type(pattern).__name__}; "
-                f"expected a string, such as '*bias'."
+                f"by_path: found the pattern {checks.describe(pattern)}; expected a "
+                f"string, such as '*bias'."
             )
         _matcher(pattern)
     return ByPath(tuple(rules), tuple(rules.values()), strict)
