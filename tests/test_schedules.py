@@ -523,6 +523,15 @@ def test_a_number_depends_neither_on_the_path_nor_on_the_step(given):
         jaxopt_lite.warmup_cosine_decay_schedule(0.0, given, 5, 10)
 
 
+def test_factors_that_are_no_dict():
+    with pytest.raises(TypeError) as caught:
+        jaxopt_lite.piecewise_constant_schedule(1.0, [(5, 0.5)])
+    assert str(caught.value) == (
+        "boundaries_and_scales is [(5, 0.5)], a list; expected a dict from steps to "
+        "factors, such as {1000: 0.1}."
+    )
+
+
 @pytest.mark.parametrize(("rate", "end"), [(0.7, 2.0), (1.3, 0.2)])
 def test_a_decay_of_no_steps_has_no_end(rate, end):
     ours = jaxopt_lite.exponential_decay(0.9, 0, rate, end_value=end)

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxopt_lite.core.checks import describe
 from jaxopt_lite.core.hyperparameters import Schedule
 from jaxopt_lite.core.numbers import FINITE, fixed_number
 from jaxopt_lite.core.types import Count, Numeric
@@ -48,7 +49,7 @@ def piecewise_constant_schedule(
 
     Raises:
         ValueError: if a factor or a step is negative.
-        TypeError: if an argument is no number or array.
+        TypeError: if an argument is no number or array, or the factors no dict.
 
     Example:
         >>> import jaxopt_lite as jl
@@ -131,7 +132,7 @@ def piecewise_interpolate_schedule(
 
     Raises:
         ValueError: if a factor or a step is negative, or the type is another.
-        TypeError: if an argument is no number or array.
+        TypeError: if an argument is no number or array, or the factors no dict.
 
     Example:
         >>> import jaxopt_lite as jl
@@ -154,6 +155,11 @@ def _boundaries_and_scales(
     given: Mapping[int, Numeric] | None,
 ) -> tuple[tuple[int, ...], tuple[Numeric, ...]]:
     """The steps in order, and their factors."""
+    if not isinstance(given, Mapping | None):
+        raise TypeError(
+            f"boundaries_and_scales is {describe(given)}; expected a dict from steps "
+            f"to factors, such as {{1000: 0.1}}."
+        )
     rules = sorted((given or {}).items())
     for boundary, _ in rules:
         fixed_number(f"boundary {boundary}", boundary)
