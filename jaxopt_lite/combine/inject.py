@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
+from types import FunctionType
 from typing import Any, NamedTuple, Self
 
 import jax
@@ -182,7 +183,8 @@ class InjectHyperparams(GradientTransformation):
 
     def _number(self, name: str, x: Any) -> jax.Array:
         """A number in the dtype that it is kept in, whatever stood in its place."""
-        if x is None or isinstance(x, str) or not is_real(jnp.asarray(x).dtype):
+        is_other = x is None or isinstance(x, str | Value | FunctionType)
+        if is_other or not is_real(jnp.asarray(x).dtype):
             raise TypeError(
                 f"inject_hyperparams: {name} is {x!r}, {article(type(x).__name__)}; "
                 f"expected a number."

@@ -410,9 +410,11 @@ def test_a_call_that_the_factory_does_not_take_is_explained(arguments, text):
     )
 
 
-@pytest.mark.parametrize(
-    "value", ["0.1", True, None, 1j, np.bool_(True), jnp.array(True), jnp.array(1j)]
-)
+NO_NUMBERS = ["0.1", True, None, 1j, np.bool_(True), jnp.array(True), jnp.array(1j)]
+SCHEDULES = [jl.linear_schedule(1.0, 0.0, 9), lambda count: 1.0, jl.by_path({"*": 1.0})]
+
+
+@pytest.mark.parametrize("value", NO_NUMBERS + SCHEDULES)
 def test_what_is_no_number_is_refused_when_it_is_assigned(value):
     tx = jl.inject_hyperparams(jl.sgd)(0.1)
     state = tx.init(PARAMS)
