@@ -41,15 +41,15 @@ class Parts(Undivided):
     splits: dict[str, Split]
 
     def measure(self, contribution: Callable[[Any], Any], path: str, x: Any) -> Any:
-        """What one array contributes on each device, side by side."""
+        """Over which axes an array lies; what each device contributes, side by side."""
         split = self.splits.get(path, ())
+        if jnp.shape(x) != tuple(n for n, _ in split):
+            return (), jax.tree.map(lambda y: y[None], contribution(x))
         used = {name for _, names in split for name in names}
-        if not used or jnp.shape(x) != tuple(n for n, _ in split):
-            return jax.tree.map(lambda y: y[None], contribution(x))
-        order = [name for name in self.mesh.axis_names if name in used]
-        own = NamedSharding(self.mesh, PartitionSpec(tuple(order)))
+        order = tuple(name for name in self.mesh.axis_names if name in used)
+        own = NamedSharding(self.mesh, PartitionSpec(order))
         measured = jax.vmap(contribution)(self._side_by_side(x, split, order))
-        return jax.lax.with_sharding_constraint(measured, own)
+        return order, jax.lax.with_sharding_constraint(measured, own)
 
     def _side_by_side(self, x: Any, split: Split, order: Sequence[str]) -> Any:
         """The parts of an array along a new first axis, as the devices follow."""
@@ -68,9 +68,9 @@ class Parts(Undivided):
 
     def total(self, measured: Sequence[Any]) -> Any:
         """Their sum: first over arrays, then over devices."""
-        alike: dict[int, list[Any]] = {}
-        for x in measured:
-            alike.setdefault(len(jax.tree.leaves(x)[0]), []).append(x)
+        alike: dict[tuple[str, ...], list[Any]] = {}
+        for axes, x in measured:
+            alike.setdefault(axes, []).append(x)
         sums = [jax.tree.map(_over_devices, kernel.total(x)) for x in alike.values()]
         return kernel.total(sums)
 

@@ -191,21 +191,29 @@ def test_adamw_sends_each_gradient_and_each_update_once(kind):
     assert not before - after
 
 
-def updated(tx, params=None, on=None):
+def updated(tx, params=None, on=None, **extra):
     """A whole update, compiled, of gradients that are on every device."""
     on = on or mesh()
     p = everywhere(on) if params is None else jax.device_put(params, place(on))
     split = jl.sharding.zero1(tx, place(on))
-    return jax.jit(split.update).lower(p, split.init(p), p).compile()
+    return jax.jit(split.update).lower(p, split.init(p), p, **extra).compile()
 
 
 CLIPPED = jl.chain(jl.clip_by_global_norm(1.0), jl.adamw(1e-2))
+SCALAR = {("all-reduce", "f32[]"): 1}
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_global_norm_is_one_scalar(kind):
-    scalar = {("all-reduce", "f32[]"): 1}
-    assert messages(updated(CLIPPED, on=mesh(kind))) == gathers() | scalar
+    assert messages(updated(CLIPPED, on=mesh(kind))) == gathers() | SCALAR
+
+
+@pytest.mark.parametrize(
+    "name", ["normalize", "normalize_by_update_norm", "scale_by_polyak"]
+)
+def test_so_is_that_of_every_rule_that_sums_squares(name):
+    extra = dict.fromkeys(TABLE[name].extra, 1.0)
+    assert messages(updated(getattr(jl, name)(), **extra)) == gathers() | SCALAR
 
 
 @pytest.mark.parametrize(
@@ -230,15 +238,20 @@ def test_a_global_norm_is_one_scalar_for_each_set_of_axes():
         "bias": place(on, ("other", "model")),
         "head": place(on, None, "other"),
         "odd": place(on),
+        "short": place(on, "data"),
+        "brief": place(on, "model"),
     }
+    whole = tree(SHAPES | {"short": (2,), "brief": (2,)})
     tx = jl.sharding.zero1(CLIPPED, given, axis=("data", "other"))
-    params = jax.device_put(tree(SHAPES), given)
+    params = jax.device_put(whole, given)
     step, state = jax.jit(tx.update), tx.init(params)
     found = messages(step.lower(params, state, params).compile())
-    # One of the arrays split along all three axes, one of that split along two.
-    assert found["all-reduce", "f32[]"] == 2
+    # Of the arrays along all three axes, of `head`, of `short` and of `brief`.
+    updates = dict.fromkeys(
+        [("all-gather", f"f32[{x}]") for x in ("8,16", "8", "32,4")], 1
+    )
+    assert found == {("all-reduce", "f32[]"): 4} | updates
     u, _ = step(params, state, params)
-    whole = tree(SHAPES)
     expected, _ = jax.jit(CLIPPED.update)(whole, CLIPPED.init(whole), whole)
     assert_close(u, expected, 1e-6)
 
@@ -280,9 +293,17 @@ class ByNorms(jl.SharedRule):
         return g / shared
 
 
-@pytest.mark.parametrize("rule", [BySums(), ByNorms()])
-def test_what_a_rule_measures_is_that_of_whole_arrays(rule):
-    tx, whole = jl.leafwise(rule), tree(SHAPES)
+@pytest.mark.parametrize(
+    "tx",
+    [
+        jl.leafwise(BySums()),
+        jl.leafwise(ByNorms()),
+        jl.scale_by_galore(2, base_optimizer=jl.clip_by_global_norm(1.0)),
+    ],
+    ids=["sums", "norms", "of smaller arrays"],
+)
+def test_what_a_rule_measures_is_that_of_whole_arrays(tx):
+    whole = tree(SHAPES)
     expected, _ = tx.update(whole, tx.init(whole))
     on = mesh()
     split = jl.sharding.zero1(tx, place(on))
