@@ -6,7 +6,6 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import NamedSharding, PartitionSpec
 
 from jaxopt_lite.core import kernel
 from jaxopt_lite.core.value import Value
@@ -34,10 +33,11 @@ class Parts(Undivided):
     """Has each device measure its part of an array.
 
     It adds up what it measured of all of them before it sends anything. XLA may reduce
-    the contribution of each array on its own.
+    the contribution of each array on its own. What lies whole it may measure whole:
+    where the contributions lie is not said, or such an array would be split for them.
     """
 
-    mesh: Any
+    sizes: dict[str, int]
     splits: dict[str, Split]
 
     def measure(self, contribution: Callable[[Any], Any], path: str, x: Any) -> Any:
@@ -46,10 +46,8 @@ class Parts(Undivided):
         if jnp.shape(x) != tuple(n for n, _ in split):
             return (), jax.tree.map(lambda y: y[None], contribution(x))
         used = {name for _, names in split for name in names}
-        order = tuple(name for name in self.mesh.axis_names if name in used)
-        own = NamedSharding(self.mesh, PartitionSpec(order))
-        measured = jax.vmap(contribution)(self._side_by_side(x, split, order))
-        return order, jax.lax.with_sharding_constraint(measured, own)
+        order = tuple(name for name in self.sizes if name in used)
+        return order, jax.vmap(contribution)(self._side_by_side(x, split, order))
 
     def _side_by_side(self, x: Any, split: Split, order: Sequence[str]) -> Any:
         """The parts of an array along a new first axis, as the devices follow."""
@@ -59,8 +57,8 @@ class Parts(Undivided):
         for n, names in split:
             for name in names:
                 at[name] = len(cut)
-                cut.append(self.mesh.shape[name])
-            rest.append(n // math.prod(self.mesh.shape[name] for name in names))
+                cut.append(self.sizes[name])
+            rest.append(n // math.prod(self.sizes[name] for name in names))
             cut.append(rest[-1])
         front = [at[name] for name in order]
         parts = jnp.moveaxis(jnp.reshape(x, cut), front, range(len(front)))

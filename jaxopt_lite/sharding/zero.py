@@ -50,7 +50,7 @@ class Zero1(GradientTransformation):
         extra = {
             **extra,
             "whole": Whole(NamedSharding(mesh, PartitionSpec())),
-            "device_parts": Parts(mesh, layout.splits()),
+            "device_parts": Parts(dict(mesh.shape), layout.splits()),
         }
         if is_explicit:
             u, new = self._update_unseen(layout, like, g, state, params, extra)

@@ -346,6 +346,12 @@ def test_muon_gathers_the_mean_of_each_matrix_and_not_its_update(muon, kind):
     assert how_many(compiled, "all-gather") == 1
 
 
+def test_what_is_whole_is_measured_as_it_lies():
+    tx = jl.chain(jl.scale_by_muon(), jl.clip_by_global_norm(1.0))
+    compiled = updated(tx, tree({k: MATRICES[k] for k in "ab"}))
+    assert messages(compiled) == {("all-gather", "f32[2,24,160]"): 1}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_galore_gathers_matrices_only_where_it_looks_for_directions(kind):
     """Singular vectors are those of the whole matrix."""
