@@ -95,6 +95,15 @@ def test_norms_are_float32_and_do_not_overflow(dtype):
     np.testing.assert_allclose(state.norms["gradient_norm"], 500.0, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "n", [jnp.arange(2), np.zeros(2, jax.dtypes.float0)], ids=["int32", "float0"]
+)
+def test_integers_have_no_norm(n):
+    tx, p = jl.record(jl.identity(), "gradient"), {"n": jnp.arange(2), "w": jnp.ones(4)}
+    _, state = tx.update({**p, "n": n}, tx.init(p))
+    assert state.norms["gradient_norm"] == 2
+
+
 def test_nothing_has_no_norm():
     tx = jl.record(jl.sgd(0.1), by=GROUPS)
     _, state = tx.update({}, tx.init({}), {})
