@@ -45,12 +45,11 @@ class Parts(Undivided):
         split = self.splits.get(path, ())
         if jnp.shape(x) != tuple(n for n, _ in split):
             return (), jax.tree.map(lambda y: y[None], contribution(x))
-        used = {name for _, names in split for name in names}
-        order = tuple(name for name in self.sizes if name in used)
+        order = tuple(sorted(name for _, names in split for name in names))
         return order, jax.vmap(contribution)(self._side_by_side(x, split, order))
 
     def _side_by_side(self, x: Any, split: Split, order: Sequence[str]) -> Any:
-        """The parts of an array along a new first axis, as the devices follow."""
+        """The parts of an array along a new first axis, by devices in some order."""
         cut: list[int] = []
         rest: list[int] = []
         at: dict[str, int] = {}
