@@ -34,10 +34,15 @@ TREES = {
     "vectors": {"first": trees.array(300_000), "second": trees.array(100_000)},
 }
 
-SLACK = 0.3  # scalars, and what is as long as a row
-ORDER = {"optimistic_adam": 0.5, "optimistic_adam_v2": 0.5}
+SLACK = 0.05  # scalars, and what is as long as a row
+SIGNS = {"galore": 0.2}
+"""Where signs are kept when directions are found: more bytes, but not in most steps."""
+
+ORDER = dict.fromkeys(
+    [("optimistic_adam", "transformer"), ("optimistic_adam_v2", "transformer")], 0.45
+)
 """Where the order in which XLA takes leaves decides how many temporaries it holds at
-once: ours are more in one tree, Optax's in another."""
+once."""
 
 TURNS = {"scale_by_lbfgs": 10}
 """How often the loops of Optax turn, where it has some; XLA counts them once."""
@@ -115,7 +120,7 @@ def test_a_wrapper_costs_one_pass_over_the_gradient(build):
         of_step(tx, {}) for tx in (jl.adamw(1e-3), build(jl.adamw(1e-3)))
     )
     assert wrapped.accessed - plain.accessed <= 4 + SLACK
-    assert wrapped.temporaries <= 0.05
+    assert wrapped.temporaries <= SLACK
 
 
 CASES = {name: Case(name, entry.variants[0]) for name, entry in TABLE.items()}
@@ -147,10 +152,10 @@ def test_state_and_parameters_are_updated_where_they_lie(name):
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("tree", TREES.values(), ids=TREES)
+@pytest.mark.parametrize("where", TREES)
 @pytest.mark.parametrize("name", THEIRS)
-def test_no_step_moves_more_than_that_of_optax(name, tree, monkeypatch):
-    build, extra = MADE[name]
+def test_no_step_moves_more_than_that_of_optax(name, where, monkeypatch):
+    (build, extra), tree = MADE[name], TREES[where]
     ours, _ = of_step(build(), extra, tree)
 
     def measure():
@@ -159,8 +164,8 @@ def test_no_step_moves_more_than_that_of_optax(name, tree, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         theirs = with_loops(measure, TURNS.get(name, 1), monkeypatch)
-    assert ours.temporaries <= theirs.temporaries + ORDER.get(name, SLACK)
-    assert ours.accessed <= theirs.accessed + SLACK
+    assert ours.temporaries <= theirs.temporaries + ORDER.get((name, where), SLACK)
+    assert ours.accessed <= theirs.accessed + SIGNS.get(name, SLACK)
 
 
 def test_galore_keeps_signs_only_where_it_looks_for_directions(monkeypatch):
