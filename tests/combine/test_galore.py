@@ -36,6 +36,19 @@ def test_stacked_matrices_have_directions_of_their_own(x64):
     assert_close(run(many, g, g).updates["w"], np.stack(each, 1))
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (2, 4)])
+def test_of_a_complex_matrix_the_largest_directions_are_left(shape):
+    tx = jl.scale_by_galore(2, 1, base_optimizer=jl.identity())
+    g = random_tree({"re": np.zeros(shape), "im": np.zeros(shape)}, 1)
+    g = jnp.asarray(g["re"] + 1j * g["im"], jnp.complex64)
+    left, sizes, right = np.linalg.svd(g, full_matrices=False)
+    u, state = tx.update(g, tx.init(g))
+    best = (left[:, :2] * sizes[:2]) @ right[:2]
+    np.testing.assert_allclose(u, best, atol=1e-5)
+    _, again = tx.update(g, state)
+    np.testing.assert_allclose(again.projector, state.projector, atol=1e-5)
+
+
 def test_nothing_moves_where_a_step_does_not_count():
     tx, g = jl.scale_by_galore(1), random_tree(LIKE, 1)
     state = tx.init(g)
