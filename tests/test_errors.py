@@ -372,28 +372,26 @@ def test_a_parameter_that_by_path_does_not_cover():
     )
 
 
-def test_a_pattern_behind_one_that_matches_everything():
-    text = (
-        "ScaleByLearningRate: by_path has patterns behind '*', which matches every "
-        "parameter before them.\n"
-        "  'kernel' is never in force\n"
-        "Expected it after them, as the first match wins: put '*' last."
-    )
-    rates = {"*": 1.0, "kernel": 0.1}
-    with pytest.warns(UserWarning) as warned:
-        jl.sgd(jl.by_path(rates)).init(PARAMS)
-    assert [str(w.message) for w in warned] == [text]
-    strict = jl.sgd(jl.by_path(rates, strict=True))
-    assert message(ValueError, strict.init, PARAMS) == text
-
-
-def test_a_pattern_that_matches_nothing():
-    text = (
-        "ScaleByLearningRate: by_path has patterns that match no parameter.\n"
-        "  'dense/kernle'; the nearest path is 'dense/kernel'\n"
-        "Expected each to match a path: correct it or take it out."
-    )
-    rates = {"dense/kernle": 0.1, "*": 1.0}
+@pytest.mark.parametrize(
+    ("rates", "text"),
+    [
+        (
+            {"dense/kernle": 0.1, "*": 1.0},
+            "patterns that match no parameter.\n"
+            "  'dense/kernle'; the nearest path is 'dense/kernel'\n"
+            "Expected each to match a path: correct it or take it out.",
+        ),
+        (
+            {"*": 1.0, "kernel": 0.1},
+            "patterns behind '*', which matches every parameter before them.\n"
+            "  'kernel' is never in force\n"
+            "Expected it after them, as the first match wins: put '*' last.",
+        ),
+    ],
+    ids=["matches nothing", "hidden"],
+)
+def test_a_pattern_that_is_never_in_force(rates, text):
+    text = f"ScaleByLearningRate: by_path has {text}"
     with pytest.warns(UserWarning) as warned:
         jl.sgd(jl.by_path(rates)).init(PARAMS)
     assert [str(w.message) for w in warned] == [text]
